@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Buffers of ours that callers map by descriptor, and that can be taken away.
+ */
+#include <string.h>
+
+#include "mem/pages.h"
+
+static void dmabuf_release(struct mem_file *file)
+{
+	struct mem_dmabuf *dmabuf = container_of(file, struct mem_dmabuf, file);
+	struct base_alloc *alloc = dmabuf->host->alloc;
+
+	pthread_mutex_destroy(&dmabuf->lock);
+	base_free(alloc, dmabuf->block, dmabuf->bytes + PAGE_BYTES);
+	base_free(alloc, dmabuf, sizeof(*dmabuf));
+}
+
+static const struct mem_file_ops dmabuf_ops = {
+	.name = "dmabuf",
+	.release = dmabuf_release,
+};
+
+int mem_dmabuf_create(struct mem_host *host, u64 bytes, struct mem_dmabuf **out)
+{
+	struct mem_dmabuf *dmabuf;
+
+	dmabuf = base_zalloc(host->alloc, sizeof(*dmabuf));
+	if (!dmabuf)
+		return -ENOMEM;
+	dmabuf->block = base_zalloc(host->alloc, bytes + PAGE_BYTES);
+	if (!dmabuf->block) {
+		base_free(host->alloc, dmabuf, sizeof(*dmabuf));
+		return -ENOMEM;
+	}
+	dmabuf->host = host;
+	dmabuf->memory = (void *)(uintptr_t)align_up((uintptr_t)dmabuf->block, PAGE_BYTES);
+	dmabuf->bytes = bytes;
+	pthread_mutex_init(&dmabuf->lock, NULL);
+	mem_file_init(&dmabuf->file, &dmabuf_ops);
+	*out = dmabuf;
+	return 0;
+}
+
+struct mem_dmabuf *mem_dmabuf_from_file(struct mem_file *file)
+{
+	return file->ops == &dmabuf_ops ? container_of(file, struct mem_dmabuf, file) : NULL;
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Where page lists get host physical addresses from.
+ *
+ * A window makes a 64 GiB block of a client's address space appear at one run
+ * of hpas from 2^47 up. All mappings of that client in the block share it, so
+ * one page has one hpa, superpages line up, and a mapping costs nothing here. A
+ * run that crosses blocks gets a window of its own. The number of windows of
+ * one space is bounded, because the space above 2^47 is shared by all clients.
+ *
+ * A file is mapped into this process, aligned so that superpages line up.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "region.h"
+
+#define WINDOW_BYTES ((u64)64 << 30)
+#define MAX_WINDOWS  128
+
+#define HUGE_ALIGN ((u64)1 << 30)
+
+struct mem_region *region_find(struct mem_host *host, hpa_t hpa)
+{
+	struct itree_node *n = itree_first(&host->regions, hpa, hpa);
+
+	return n ? container_of(n, struct mem_region, node) : NULL;
+}
+
+/* A free run of @length hpas, a multiple of the window's alignment; next fit. */
+static int find_hpas(struct mem_host *host, u64 length, u64 *start)
+{
+	u64 first = (u64)1 << HPA_REMOTE_LG2;
+	u64 at = host->cursor;
+	bool wrapped = false;
+
+	for (;;) {
+		struct itree_node *n;
+
+		if (length - 1 > HPA_LAST - at) {
+			if (wrapped)
+				return -ENOMEM;
+			wrapped = true;
+			at = first;
+			continue;
+		}
+		n = itree_first(&host->regions, at, at + length - 1);
+		if (!n)
+			break;
+		at = align_up(n->last + 1, HUGE_ALIGN);
+	}
+	*start = at;
+	host->cursor = at + length;
+	return 0;
+}
+
+static struct mem_region *window_find(struct mem_space *space, u64 uva, u64 last)
+{
+	struct mem_region *r;
+
+	LIST_FOREACH(r, &space->windows, link)
+		if (uva >= r->uva && last - r->uva <= r->node.last - r->node.start)
+			return r;
+	return NULL;
+}
+
+static void window_free(struct mem_space *space, struct mem_region *r)
+{
+	LIST_REMOVE(r, link);
+	space->nwindows--;
+	itree_remove(&space->host->regions, &r->node);
+	base_free(space->host->alloc, r, sizeof(*r));
+}
+
+static void drop_idle_windows(struct mem_space *space)
+{
+	struct mem_region *r, *next;
+
+	LIST_FOREACH_SAFE(r, &space->windows, link, next)
+		if (!r->refs)
+			window_free(space, r);
+}
+
+static int window_new(struct mem_space *space, u64 uva, u64 last, struct mem_region **out)
+{
+	struct mem_host *host = space->host;
+	u64 start = align_down(uva, WINDOW_BYTES);
+	u64 length = WINDOW_BYTES;
+	struct mem_region *r;
+	int rc;
+
+	if (last - start >= WINDOW_BYTES) {
+		start = align_down(uva, HUGE_ALIGN);
+		if (last - start >= HPA_LAST >> 1)
+			return -ENOMEM;
+		length = align_up(last - start + 1, HUGE_ALIGN);
+	}
+	if (space->nwindows >= MAX_WINDOWS)
+		drop_idle_windows(space);
+	if (space->nwindows >= MAX_WINDOWS)
+		return -ENOMEM;
+	r = base_zalloc(host->alloc, sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	rc = find_hpas(host, length, &r->node.start);
+	if (rc) {
+		base_free(host->alloc, r, sizeof(*r));
+		return rc;
+	}
+	r->node.last = r->node.start + length - 1;
+	r->space = space;
+	r->uva = start;
+	itree_insert(&host->regions, &r->node);
+	LIST_INSERT_HEAD(&space->windows, r, link);
+	space->nwindows++;
+	*out = r;
+	return 0;
+}
+
+int region_window_get(struct mem_space *space, u64 uva, u64 last, struct mem_region **out,
+		      hpa_t *hpa)
+{
+	struct mem_region *r;
+	int rc = 0;
+
+	pthread_mutex_lock(&space->host->lock);
+	r = window_find(space, uva, last);
+	if (!r)
+		rc = window_new(space, uva, last, &r);
+	if (!rc) {
+		r->refs++;
+		*out = r;
+		*hpa = r->node.start + (uva - r->uva);
+	}
+	pthread_mutex_unlock(&space->host->lock);
+	return rc;
+}
+
+/* Reserve addresses such that the one for @offset is congruent to it. */
+static void *map_congruent(int fd, int prot, u64 offset, u64 length)
+{
+	u64 align = min_u64(roundup_pow2(length), HUGE_ALIGN);
+	u64 want;
+	char *p;
+
+	if (align <= PAGE_BYTES)
+		return mmap(NULL, length, prot, MAP_SHARED, fd, (off_t)offset);
+	p = mmap(NULL, length + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		 0);
+	if (p == MAP_FAILED)
+		return p;
+	want = align_down((uintptr_t)p, align) + (offset & (align - 1));
+	if (want < (uintptr_t)p)
+		want += align;
+	if (mmap((void *)want, length, prot, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) ==
+	    MAP_FAILED) {
+		int err = errno;
+
+		munmap(p, length + align);
+		errno = err;
+		return MAP_FAILED;
+	}
+	if (want != (uintptr_t)p)
+		munmap(p, want - (uintptr_t)p);
+	munmap((void *)(want + length), (uintptr_t)p + align - want);
+	return (void *)want;
+}
+
+/*
+ * A descriptor may have been opened for reading only although devices may write
+ * the mapping: a kernel pins the pages whatever the descriptor says.
+ */
+static void *map_file(int fd, u64 offset, u64 length)
+{
+	void *p = map_congruent(fd, PROT_READ | PROT_WRITE, offset, length);
+	char path[32];
+	int rw;
+
+	if (p != MAP_FAILED || errno != EACCES)
+		return p;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	rw = open(path, O_RDWR | O_CLOEXEC);
+	if (rw < 0)
+		return map_congruent(fd, PROT_READ, offset, length);
+	p = map_congruent(rw, PROT_READ | PROT_WRITE, offset, length);
+	close(rw);
+	return p;
+}
+
+int region_file_map(struct mem_host *host, int fd, u64 offset, u64 length, struct mem_region **out,
+		    hpa_t *hpa)
+{
+	struct mem_region *r;
+	struct stat st;
+	void *p;
+	int rc;
+
+	if (fstat(fd, &st))
+		return -errno;
+	r = base_zalloc(host->alloc, sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	p = map_file(fd, offset, length);
+	if (p == MAP_FAILED) {
+		rc = errno == ENOMEM ? -ENOMEM : -EINVAL;
+		base_free(host->alloc, r, sizeof(*r));
+		return rc;
+	}
+	r->node.start = (uintptr_t)p;
+	r->node.last = (uintptr_t)p + length - 1;
+	r->dev = st.st_dev;
+	r->ino = st.st_ino;
+	r->offset = offset;
+	pthread_mutex_lock(&host->lock);
+	itree_insert(&host->regions, &r->node);
+	pthread_mutex_unlock(&host->lock);
+	*out = r;
+	*hpa = r->node.start;
+	return 0;
+}
+
+void region_put(struct mem_host *host, struct mem_region *r)
+{
+	if (!r)
+		return;
+	pthread_mutex_lock(&host->lock);
+	if (r->space) {
+		r->refs--;
+		pthread_mutex_unlock(&host->lock);
+		return;
+	}
+	itree_remove(&host->regions, &r->node);
+	pthread_mutex_unlock(&host->lock);
+	munmap((void *)(uintptr_t)r->node.start, r->node.last - r->node.start + 1);
+	base_free(host->alloc, r, sizeof(*r));
+}
