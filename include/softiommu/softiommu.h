@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything of the library at once. The kernel's ABI is in softiommu/abi/. */
+#ifndef SOFTIOMMU_H
+#define SOFTIOMMU_H
+
+#include <softiommu/access.h>
+#include <softiommu/context.h>
+#include <softiommu/device.h>
+#include <softiommu/machine.h>
+
+#endif

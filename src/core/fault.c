@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Fault queues: IOMMU_FAULT_QUEUE_ALLOC.
+ *
+ * A group is in @deliver until a read takes it, then in @response under its
+ * cookie until a write answers it. Whatever ends first - the attachment it came
+ * through, or the queue - answers what is left, so each group is answered once.
+ */
+#include <softiommu/abi/iommufd.h>
+
+#include "core/device.h"
+#include "core/eventq.h"
+
+static struct core_fault *from_file(struct mem_file *file)
+{
+	return container_of(file, struct core_fault, file);
+}
+
+/* Context: fault->lock. */
+static void show_readable(struct core_fault *fault)
+{
+	mem_file_show_readable(&fault->file, !TAILQ_EMPTY(&fault->deliver));
+}
+
+static void compose(const struct iommu_fault_group *group, u32 i, struct iommu_hwpt_pgfault *out)
+{
+	const struct iommu_fault *fault = &group->faults[i];
+	struct core_device *dev = group->handle->cookie;
+
+	*out = (struct iommu_hwpt_pgfault){
+		.flags = fault->flags,
+		.dev_id = dev->obj.id,
+		.pasid = fault->pasid,
+		.grpid = fault->grpid,
+		.perm = fault->perm,
+		.addr = fault->addr,
+		.cookie = group->cookie,
+	};
+}
+
+static int copy_group(struct siommu_task *task, u64 ubuf, const struct iommu_fault_group *group)
+{
+	struct iommu_hwpt_pgfault record;
+	u32 i;
+	int rc;
+
+	for (i = 0; i < group->count; i++) {
+		compose(group, i, &record);
+		rc = task_copy_out(task, ubuf + i * sizeof(record), &record, sizeof(record));
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* Hand the first group to the reader if it fits in @room. Return: bytes or -errno. */
+static ssize_t read_one(struct core_fault *fault, struct siommu_task *task, u64 ubuf, size_t room)
+{
+	struct iommu_fault_group *group = TAILQ_FIRST(&fault->deliver);
+	size_t bytes = group->count * sizeof(struct iommu_hwpt_pgfault);
+	int rc;
+
+	if (bytes > room)
+		return -EINVAL;
+	rc = idtable_reserve(&fault->response, &group->cookie);
+	if (rc)
+		return rc;
+	rc = copy_group(task, ubuf, group);
+	if (rc) {
+		idtable_release(&fault->response, group->cookie);
+		return rc;
+	}
+	TAILQ_REMOVE(&fault->deliver, group, link);
+	idtable_publish(&fault->response, group->cookie, group);
+	return (ssize_t)bytes;
+}
+
+static ssize_t fault_read(struct mem_file *file, struct siommu_task *task, u64 ubuf, size_t n)
+{
+	struct core_fault *fault = from_file(file);
+	ssize_t rc = 0, done = 0;
+
+	if (n % sizeof(struct iommu_hwpt_pgfault))
+		return -ESPIPE;
+	pthread_mutex_lock(&fault->lock);
+	while (!TAILQ_EMPTY(&fault->deliver)) {
+		rc = read_one(fault, task, ubuf + (size_t)done, n - (size_t)done);
+		if (rc < 0)
+			break;
+		done += rc;
+	}
+	show_readable(fault);
+	pthread_mutex_unlock(&fault->lock);
+	return done ? done : rc;
+}
+
+static int respond_one(struct core_fault *fault, struct siommu_task *task, u64 ubuf)
+{
+	struct iommu_hwpt_page_response response;
+	struct iommu_fault_group *group;
+	int rc;
+
+	rc = task_copy_in(task, &response, ubuf, sizeof(response));
+	if (rc)
+		return rc;
+	if (response.code != IOMMUFD_PAGE_RESP_SUCCESS &&
+	    response.code != IOMMUFD_PAGE_RESP_INVALID)
+		return -EINVAL;
+	group = idtable_find(&fault->response, response.cookie);
+	if (!group)
+		return -EINVAL;
+	idtable_release(&fault->response, response.cookie);
+	iommu_fault_respond(group, response.code);
+	return 0;
+}
+
+static ssize_t fault_write(struct mem_file *file, struct siommu_task *task, u64 ubuf, size_t n)
+{
+	struct core_fault *fault = from_file(file);
+	size_t done;
+	int rc = 0;
+
+	if (n % sizeof(struct iommu_hwpt_page_response))
+		return -ESPIPE;
+	pthread_mutex_lock(&fault->lock);
+	for (done = 0; done < n; done += sizeof(struct iommu_hwpt_page_response)) {
+		rc = respond_one(fault, task, ubuf + done);
+		if (rc)
+			break;
+	}
+	pthread_mutex_unlock(&fault->lock);
+	return done ? (ssize_t)done : rc;
+}
+
+static void fault_release(struct mem_file *file)
+{
+	struct core_fault *fault = from_file(file);
+	struct core_ctx *ctx = fault->ctx;
+
+	pthread_mutex_lock(&ctx->lock);
+	core_object_put(&fault->obj);
+	pthread_mutex_unlock(&ctx->lock);
+	core_ctx_put(ctx);
+}
+
+static const struct mem_file_ops fault_file_ops = {
+	.name = "iommufd-pgfault",
+	.polls_out = true,
+	.read = fault_read,
+	.write = fault_write,
+	.release = fault_release,
+};
+
+/* Answer the groups that came through @handle, or all if it is NULL. */
+static void answer(struct core_fault *fault, struct iommu_attach_handle *handle)
+{
+	struct iommu_fault_group *group, *next;
+	u32 id;
+
+	TAILQ_FOREACH_SAFE(group, &fault->deliver, link, next) {
+		if (handle && group->handle != handle)
+			continue;
+		TAILQ_REMOVE(&fault->deliver, group, link);
+		iommu_fault_respond(group, IOMMUFD_PAGE_RESP_INVALID);
+	}
+	for (id = 1; (group = idtable_next(&fault->response, &id)); id++) {
+		if (handle && group->handle != handle)
+			continue;
+		idtable_release(&fault->response, id);
+		iommu_fault_respond(group, IOMMUFD_PAGE_RESP_INVALID);
+	}
+}
+
+void core_fault_cancel(struct core_fault *fault, struct iommu_attach_handle *handle)
+{
+	pthread_mutex_lock(&fault->lock);
+	answer(fault, handle);
+	show_readable(fault);
+	pthread_mutex_unlock(&fault->lock);
+}
+
+int core_fault_deliver(struct iommu_domain *domain, struct iommu_fault_group *group)
+{
+	struct core_fault *fault = domain->fault_cookie;
+
+	pthread_mutex_lock(&fault->lock);
+	TAILQ_INSERT_TAIL(&fault->deliver, group, link);
+	show_readable(fault);
+	pthread_mutex_unlock(&fault->lock);
+	return 0;
+}
+
+static void fault_destroy(struct core_ctx *ctx, struct core_object *obj)
+{
+	struct core_fault *fault = container_of(obj, struct core_fault, obj);
+
+	answer(fault, NULL);
+	idtable_destroy(&fault->response);
+	pthread_mutex_destroy(&fault->lock);
+	base_free(&ctx->alloc, fault, sizeof(*fault));
+}
+
+static const struct core_object_ops fault_ops = {
+	.type = CORE_FAULT,
+	.name = "fault queue",
+	.destroy = fault_destroy,
+};
+
+int core_fault_alloc(struct core_ctx *ctx, struct siommu_task *task, struct core_fault **out,
+		     int *fd)
+{
+	struct core_fault *fault;
+	int rc;
+
+	fault = base_zalloc(&ctx->alloc, sizeof(*fault));
+	if (!fault)
+		return -ENOMEM;
+	rc = core_object_init(ctx, &fault->obj, &fault_ops);
+	if (rc) {
+		base_free(&ctx->alloc, fault, sizeof(*fault));
+		return rc;
+	}
+	fault->ctx = ctx;
+	pthread_mutex_init(&fault->lock, NULL);
+	TAILQ_INIT(&fault->deliver);
+	idtable_init(&fault->response, &ctx->alloc);
+	rc = core_eventq_open(ctx, task, &fault->obj, &fault->file, &fault_file_ops, fd);
+	if (rc) {
+		core_object_undo(ctx, &fault->obj);
+		return rc;
+	}
+	*out = fault;
+	return 0;
+}

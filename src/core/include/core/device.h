@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* Devices that a context owns, and what they are attached to. */
+#ifndef CORE_DEVICE_H
+#define CORE_DEVICE_H
+
+#include <softiommu/device.h>
+
+#include "core/ctx.h"
+#include "core/hwpt.h"
+
+struct core_vdevice;
+
+/* A group of the machine and its number of devices there. */
+struct siommu_group {
+	LIST_ENTRY(siommu_group) link;
+	struct iommu_group group;
+	unsigned int devices;
+};
+
+/* A device of the machine, as its maker holds it. */
+struct siommu_device {
+	struct siommu_machine *machine;
+	struct siommu_group *group;
+	struct iommu_device *dev;
+};
+
+/* One device that takes part in an attachment. */
+struct core_attached {
+	LIST_ENTRY(core_attached) link;
+	struct core_device *dev;
+};
+
+/**
+ * struct core_attach - what a group, or a PASID of it, is attached to
+ * @link: in the group
+ * @pasid: which PASID
+ * @hwpt: to what; each device in @devices is a user of it
+ * @handle: the attachment itself
+ * @devices: struct core_attached
+ */
+struct core_attach {
+	LIST_ENTRY(core_attach) link;
+	u32 pasid;
+	struct core_hwpt *hwpt;
+	struct iommu_attach_handle *handle;
+	LIST_HEAD(, core_attached) devices;
+};
+
+/* A group as this context has it. */
+struct core_group {
+	LIST_ENTRY(core_group) link;
+	struct iommu_group *group;
+	unsigned int refs;
+	LIST_HEAD(, core_attach) attaches;
+};
+
+/**
+ * struct core_device - a device bound to a context
+ * @obj: the object; the driver that bound it is one user
+ * @ctx: the context, with a reference unless @test
+ * @dev: the device
+ * @group: its group here
+ * @vdev: its virtual device; NULL for none
+ * @test: made by the test interface, which lets go of it at close
+ */
+struct core_device {
+	struct core_object obj;
+	struct core_ctx *ctx;
+	struct iommu_device *dev;
+	struct core_group *group;
+	struct core_vdevice *vdev;
+	bool test;
+};
+
+static inline struct core_device *core_device_find(struct core_ctx *ctx, u32 id)
+{
+	return core_find(ctx, id, CORE_DEVICE, struct core_device, obj);
+}
+
+/* siommu_device_*() with ctx->lock held. */
+int core_device_bind(struct core_ctx *ctx, struct iommu_device *dev, bool test,
+		     struct core_device **out) __must_check;
+void core_device_unbind(struct core_device *dev);
+int core_device_attach(struct core_device *dev, u32 pasid, u32 *pt_id) __must_check;
+int core_device_replace(struct core_device *dev, u32 pasid, u32 *pt_id) __must_check;
+void core_device_detach(struct core_device *dev, u32 pasid);
+
+/* What a PASID of the device is attached to, or NULL. */
+struct core_hwpt *core_device_attached(struct core_device *dev, u32 pasid);
+
+/* Groups of the machine. @number 0: one of its own. */
+int machine_group_get(struct siommu_machine *machine, u32 number,
+		      struct siommu_group **out) __must_check;
+void machine_group_put(struct siommu_machine *machine, struct siommu_group *group);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Queues that a user reads through a descriptor: page faults, which are also
+ * answered through it, and events of a vIOMMU.
+ *
+ * Locking: a queue's own lock covers its contents, so that device threads can
+ * add to it without the context's lock. It is a leaf but for the call that
+ * makes the descriptor readable.
+ */
+#ifndef CORE_EVENTQ_H
+#define CORE_EVENTQ_H
+
+#include "base/idtable.h"
+#include "core/ctx.h"
+#include "mem/file.h"
+
+struct core_viommu;
+
+/**
+ * struct core_fault - a fault queue
+ * @obj: the object; the open descriptor is one user
+ * @ctx: the context, referenced by the open descriptor
+ * @file: the descriptor
+ * @lock: covers the groups
+ * @deliver: struct iommu_fault_group, not read yet
+ * @response: those read and not answered, by cookie
+ */
+struct core_fault {
+	struct core_object obj;
+	struct core_ctx *ctx;
+	struct mem_file file;
+	pthread_mutex_t lock;
+	TAILQ_HEAD(, iommu_fault_group) deliver;
+	struct idtable response;
+};
+
+/* One event, or the record that some were lost. */
+struct core_vevent {
+	TAILQ_ENTRY(core_vevent) link;
+	u32 flags;
+	u32 sequence;
+	u32 len;
+	u8 data[];
+};
+
+/**
+ * struct core_veventq - a queue of one type of a vIOMMU's events
+ * @obj: the object; the open descriptor is one user
+ * @ctx: the context, referenced by the open descriptor
+ * @file: the descriptor
+ * @viommu: whose events
+ * @link: in viommu->veventqs
+ * @lock: covers what follows
+ * @type: IOMMU_VEVENTQ_TYPE_*
+ * @depth: events it holds at most
+ * @nevents: events in it
+ * @sequence: number of the next event
+ * @events: struct core_vevent
+ * @lost: stands at the tail of @events when the latest events were lost
+ */
+struct core_veventq {
+	struct core_object obj;
+	struct core_ctx *ctx;
+	struct mem_file file;
+	struct core_viommu *viommu;
+	LIST_ENTRY(core_veventq) link;
+	pthread_mutex_t lock;
+	u32 type;
+	u32 depth;
+	u32 nevents;
+	u32 sequence;
+	TAILQ_HEAD(vevent_list, core_vevent) events;
+	struct core_vevent lost; /* ends in an empty array: last */
+};
+
+/*
+ * Make a queue and its descriptor in the caller. The object is complete but not
+ * published: publish it, or undo both with core_eventq_undo().
+ */
+int core_fault_alloc(struct core_ctx *ctx, struct siommu_task *task, struct core_fault **out,
+		     int *fd) __must_check;
+int core_veventq_alloc(struct core_ctx *ctx, struct siommu_task *task, struct core_viommu *viommu,
+		       u32 type, u32 depth, struct core_veventq **out, int *fd) __must_check;
+/* Give @obj its descriptor, which counts as a user of it and of the context. */
+int core_eventq_open(struct core_ctx *ctx, struct siommu_task *task, struct core_object *obj,
+		     struct mem_file *file, const struct mem_file_ops *ops, int *fd) __must_check;
+
+void core_eventq_undo(struct core_ctx *ctx, struct siommu_task *task, struct core_object *obj,
+		      int fd);
+
+static inline struct core_fault *core_fault_find(struct core_ctx *ctx, u32 id)
+{
+	return core_find(ctx, id, CORE_FAULT, struct core_fault, obj);
+}
+
+/* A domain's fault_handler; the cookie is the core_fault. */
+int core_fault_deliver(struct iommu_domain *domain, struct iommu_fault_group *group);
+
+/* An attachment ends: answer what came through it and is still open. */
+void core_fault_cancel(struct core_fault *fault, struct iommu_attach_handle *handle);
+
+/* Add an event. -EOPNOTSUPP without a queue of the type; -ENOMEM. */
+int core_veventq_report(struct core_viommu *viommu, u32 type, const void *data, size_t len);
+
+#endif

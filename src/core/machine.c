@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Machines: creation, accounts, and the groups that devices are in.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <softiommu/device.h>
+#include <softiommu/machine.h>
+
+#include "core/ctx.h"
+#include "core/device.h"
+#include "core/machine.h"
+#include "iommu/mock.h"
+#include "iommu/none.h"
+
+/* Read parameters of a caller that may be older or newer than this library. */
+static int read_params(const struct siommu_machine_params *from, struct siommu_machine_params *to)
+{
+	memset(to, 0, sizeof(*to));
+	if (!from)
+		return 0;
+	if (from->size < offsetofend(struct siommu_machine_params, quota))
+		return -EINVAL;
+	memcpy(to, from, min_u64(from->size, sizeof(*to)));
+	return 0;
+}
+
+int siommu_machine_create(const struct siommu_machine_params *params, struct siommu_machine **out)
+{
+	struct siommu_machine_params p;
+	struct siommu_machine *m;
+	int rc;
+
+	rc = read_params(params, &p);
+	if (rc)
+		return rc;
+	/* The account of the machine is inside it, so it cannot pay for itself. */
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	m->alloc.should_fail = p.should_fail;
+	m->alloc.should_fail_arg = p.should_fail_arg;
+	m->log.fn = p.log;
+	m->log.arg = p.log_arg;
+	m->log.level = p.log_level;
+	m->quota = p.quota;
+	m->test_interface = p.test_interface;
+	pthread_mutex_init(&m->lock, NULL);
+	LIST_INIT(&m->contexts);
+	LIST_INIT(&m->groups);
+	mem_host_init(&m->host, &m->alloc, &m->log);
+	rc = none_unit_create(&m->host, &m->none);
+	if (!rc && m->test_interface)
+		rc = mock_unit_create(&m->host, &m->mock);
+	if (rc) {
+		siommu_machine_destroy(m);
+		return rc;
+	}
+	*out = m;
+	return 0;
+}
+
+void siommu_machine_destroy(struct siommu_machine *m)
+{
+	unsigned int i;
+
+	if (!m)
+		return;
+	for (i = 0; i < ARRAY_SIZE(m->spaces); i++)
+		if (m->spaces[i])
+			mem_space_put(m->spaces[i]);
+	none_unit_destroy(m->none);
+	mock_unit_destroy(m->mock);
+	mem_host_destroy(&m->host);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+void siommu_machine_used(struct siommu_machine *m, size_t *bytes, size_t *blocks)
+{
+	struct core_ctx *ctx;
+	size_t b, n;
+
+	b = atomic_load(&m->alloc.bytes);
+	n = atomic_load(&m->alloc.blocks);
+	pthread_mutex_lock(&m->lock);
+	LIST_FOREACH(ctx, &m->contexts, link) {
+		b += atomic_load(&ctx->alloc.bytes);
+		n += atomic_load(&ctx->alloc.blocks);
+	}
+	pthread_mutex_unlock(&m->lock);
+	if (bytes)
+		*bytes = b;
+	if (blocks)
+		*blocks = n;
+}
+
+struct mem_host *machine_host(struct siommu_machine *m)
+{
+	return &m->host;
+}
+
+int machine_space(struct siommu_machine *m, bool checked, struct mem_space **out)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&m->lock);
+	if (!m->spaces[checked])
+		rc = mem_space_self(&m->host, checked, &m->spaces[checked]);
+	*out = m->spaces[checked];
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+static struct siommu_group *group_find(struct siommu_machine *m, u32 number)
+{
+	struct siommu_group *g;
+
+	LIST_FOREACH(g, &m->groups, link)
+		if (g->group.id == number)
+			return g;
+	return NULL;
+}
+
+/* Numbers from here up are for groups of one device. */
+#define FIRST_OWN_GROUP ((u32)1 << 31)
+
+int machine_group_get(struct siommu_machine *m, u32 number, struct siommu_group **out)
+{
+	struct siommu_group *g = NULL;
+	int rc = 0;
+
+	pthread_mutex_lock(&m->lock);
+	if (number) {
+		g = group_find(m, number);
+	} else {
+		do {
+			number = FIRST_OWN_GROUP | m->next_group++;
+		} while (group_find(m, number));
+	}
+	if (!g) {
+		g = base_zalloc(&m->alloc, sizeof(*g));
+		if (!g) {
+			rc = -ENOMEM;
+			goto out;
+		}
+		iommu_group_init(&g->group, number);
+		LIST_INSERT_HEAD(&m->groups, g, link);
+	}
+	g->devices++;
+	*out = g;
+out:
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+void machine_group_put(struct siommu_machine *m, struct siommu_group *g)
+{
+	pthread_mutex_lock(&m->lock);
+	if (!--g->devices) {
+		LIST_REMOVE(g, link);
+		iommu_group_destroy(&g->group);
+		base_free(&m->alloc, g, sizeof(*g));
+	}
+	pthread_mutex_unlock(&m->lock);
+}

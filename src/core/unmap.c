@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Taking areas away: unmap, split, and revocation by an exporter.
+ *
+ * An area that an access has pinned is first marked, so that nobody pins it
+ * again, and its users are told; that runs without the context's lock, and
+ * everything is looked up afresh afterwards. A user that does not let go makes
+ * the unmap fail rather than wait for ever.
+ */
+#include "core/access.h"
+#include "core/hwpt.h"
+#include "core/ioas.h"
+
+#define MAX_TRIES 100
+
+static void area_free(struct core_ctx *ctx, struct core_area *area)
+{
+	area_release(area);
+	itree_remove(&area->ioas->areas, &area->node);
+	mem_pages_put(area->pages, &ctx->alloc);
+	base_free(&ctx->alloc, area, sizeof(*area));
+}
+
+/* Ask the accesses of @area to let go. The lock is dropped and taken again. */
+static void evict(struct core_ctx *ctx, struct core_ioas *ioas, struct core_area *area)
+{
+	area->going = true;
+	core_object_get(&ioas->obj);
+	core_access_notify_unmap(ctx, ioas, area_iova(area), area_length(area));
+	core_object_put(&ioas->obj);
+}
+
+static int unmap_range(struct core_ctx *ctx, struct core_ioas *ioas, u64 start, u64 last,
+		       u64 *unmapped)
+{
+	struct core_area *area;
+	unsigned int tries = 0;
+
+	*unmapped = 0;
+	while ((area = area_first(ioas, start, last))) {
+		u64 first = area_iova(area), end = area_last(area);
+
+		if (area->num_locks)
+			return -EBUSY;
+		if (first < start || end > last)
+			return -ENOENT;
+		if (area->num_accesses) {
+			if (first != start)
+				tries = 0;
+			start = first;
+			if (++tries > MAX_TRIES)
+				return -EDEADLOCK;
+			evict(ctx, ioas, area);
+			continue;
+		}
+		*unmapped += area_length(area);
+		area_free(ctx, area);
+		if (end == last)
+			break;
+		/* What others map behind us meanwhile is not ours to remove. */
+		start = end + 1;
+	}
+	return 0;
+}
+
+int core_ioas_unmap(struct core_ctx *ctx, struct core_ioas *ioas, u64 iova, u64 length,
+		    u64 *unmapped)
+{
+	u64 last;
+	int rc;
+
+	*unmapped = 0;
+	rc = range_last(iova, length, &last);
+	if (rc)
+		return rc;
+	return unmap_range(ctx, ioas, iova, last, unmapped);
+}
+
+int core_ioas_unmap_all(struct core_ctx *ctx, struct core_ioas *ioas, u64 *unmapped)
+{
+	return unmap_range(ctx, ioas, 0, U64_MAX, unmapped);
+}
+
+/* Give one of the two halves its range; the page tables stay as they are. */
+static void init_half(struct core_area *half, const struct core_area *whole, u64 iova, u64 last)
+{
+	half->ioas = whole->ioas;
+	half->pages = whole->pages;
+	half->start_byte = area_byte(whole, iova);
+	half->prot = whole->prot;
+	half->node.start = iova;
+	half->node.last = last;
+}
+
+static int split(struct core_ctx *ctx, struct core_area *area, u64 last)
+{
+	struct core_ioas *ioas = area->ioas;
+	struct core_area *left, *right;
+	u64 cut = last + 1;
+	int rc;
+
+	if (area->going)
+		return -EBUSY;
+	if (area->pages->kind == MEM_PAGES_DMABUF)
+		return -EOPNOTSUPP;
+	if (!is_aligned(cut, ioas->alignment) || !is_aligned(area_byte(area, cut), ioas->alignment))
+		return -EINVAL;
+	left = base_zalloc(&ctx->alloc, sizeof(*left));
+	right = base_zalloc(&ctx->alloc, sizeof(*right));
+	if (!left || !right) {
+		rc = -ENOMEM;
+		goto err_free;
+	}
+	/* Neither pins nor large pages can be cut in two. */
+	if (area->num_accesses || (area->filled && !ioas->no_large_pages)) {
+		rc = -EINVAL;
+		goto err_free;
+	}
+	init_half(left, area, area_iova(area), last);
+	init_half(right, area, cut, area_last(area));
+	area_split_pin(area, left, right);
+	mem_pages_get(area->pages);
+	itree_remove(&ioas->areas, &area->node);
+	itree_insert(&ioas->areas, &left->node);
+	itree_insert(&ioas->areas, &right->node);
+	base_free(&ctx->alloc, area, sizeof(*area));
+	return 0;
+
+err_free:
+	base_free(&ctx->alloc, left, sizeof(*left));
+	base_free(&ctx->alloc, right, sizeof(*right));
+	return rc;
+}
+
+int core_ioas_cut(struct core_ctx *ctx, struct core_ioas *ioas, u64 iova)
+{
+	struct core_area *area = area_first(ioas, iova, iova);
+
+	if (!area || iova == area_iova(area) || iova == area_last(area))
+		return 0;
+	return split(ctx, area, iova);
+}
+
+/* All areas of one context that show @pages leave its page tables. */
+static void revoke_areas(struct core_ctx *ctx, struct mem_pages *pages)
+{
+	struct core_object *obj;
+	struct core_area *area;
+	u32 id;
+
+	for (id = 1; (obj = idtable_next(&ctx->objects, &id)); id++) {
+		struct core_ioas *ioas = container_of(obj, struct core_ioas, obj);
+
+		if (obj->ops->type != CORE_IOAS)
+			continue;
+		for (area = area_first(ioas, 0, U64_MAX); area; area = area_next(area, 0, U64_MAX))
+			if (area->pages == pages)
+				area_revoke(area);
+	}
+}
+
+/* An import that is still mapped, whose context is held; NULL if none is left. */
+static struct core_ctx *next_import(struct mem_dmabuf *dmabuf)
+{
+	struct mem_dmabuf_import *import;
+	struct core_ctx *ctx = NULL;
+
+	pthread_mutex_lock(&dmabuf->lock);
+	LIST_FOREACH(import, &dmabuf->imports, link) {
+		if (!import->revoked && core_ctx_tryget(import->owner)) {
+			ctx = import->owner;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&dmabuf->lock);
+	return ctx;
+}
+
+/* Revoke what @ctx imported. Page lists of @ctx stay while its lock is held. */
+static void revoke_in(struct core_ctx *ctx, struct mem_dmabuf *dmabuf)
+{
+	struct mem_dmabuf_import *import;
+
+	pthread_mutex_lock(&ctx->lock);
+	for (;;) {
+		pthread_mutex_lock(&dmabuf->lock);
+		LIST_FOREACH(import, &dmabuf->imports, link)
+			if (import->owner == ctx && !import->revoked)
+				break;
+		pthread_mutex_unlock(&dmabuf->lock);
+		if (!import)
+			break;
+		revoke_areas(ctx, import->pages);
+		import->revoked = true;
+	}
+	pthread_mutex_unlock(&ctx->lock);
+}
+
+void core_dmabuf_revoke(struct mem_dmabuf *dmabuf, bool revoked)
+{
+	struct core_ctx *ctx;
+
+	pthread_mutex_lock(&dmabuf->lock);
+	dmabuf->revoked = revoked;
+	pthread_mutex_unlock(&dmabuf->lock);
+	/* Mappings that exist lose the memory for good, whichever way it goes. */
+	while ((ctx = next_import(dmabuf))) {
+		revoke_in(ctx, dmabuf);
+		core_ctx_put(ctx);
+	}
+}
