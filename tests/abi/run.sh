@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# usage: run.sh [--refresh]
+#
+# Compares every size, offset and constant of our two ABI headers with those of
+# the newest Linux that this machine's Debian mirror offers. Prints TAP; what
+# can't be had is a skip with a reason. --refresh asks the mirror for something
+# newer than what the cache has.
+
+set -u -o pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+TOP=$(cd "$HERE/../.." && pwd)
+KERNEL=$TOP/tests/lib/kernel.sh
+ABI=$TOP/include/softiommu/abi
+COUNT=0
+FAILED=0
+
+# take WHAT [OPTION] - print its directory, or the reason why it can't be had
+take()
+{
+    local reason rc
+
+    reason=$(mktemp)
+    NEWER_REASON=$reason "$KERNEL" "$@"
+    rc=$?
+    cat "$reason"
+    rm -f "$reason"
+    return $rc
+}
+
+skip()
+{
+    COUNT=$((COUNT + 1))
+    echo "ok $COUNT - $1 # SKIP $2"
+}
+
+# compare OURS THEIRS FLAG... - numbers the results of compare.py on from COUNT
+compare()
+{
+    local ours=$1 theirs=$2 line flag flags=()
+    shift 2
+
+    for flag in "$@"; do
+        flags+=(--their-flag="$flag")
+    done
+    while IFS= read -r line; do
+        case $line in
+        'ok '*) COUNT=$((COUNT + 1)) && echo "ok $COUNT - ${ours##*/}: ${line#* - }" ;;
+        'not ok '*)
+            COUNT=$((COUNT + 1)) FAILED=$((FAILED + 1))
+            echo "not ok $COUNT - ${ours##*/}: ${line#* - }"
+            ;;
+        '1..'*) finished=yes ;;
+        *) echo "$line" ;;
+        esac
+    done < <(python3 "$HERE/compare.py" --ours "$ours" --our-flag=-I"$TOP/include" \
+        --theirs "$theirs" "${flags[@]}" 2>&1 | sed '/^\(not \)\?ok \|^1\.\./!s/^#* */# /')
+    [ "${finished:-no}" = yes ] && return
+    COUNT=$((COUNT + 1)) FAILED=$((FAILED + 1))
+    echo "not ok $COUNT - ${ours##*/}: the comparison broke off"
+}
+
+main()
+{
+    local headers source flags
+
+    if headers=$(take headers "$@"); then
+        flags=(-isystem "$headers/usr/include" -isystem
+            "$headers/usr/include/$(${CC:-cc} -print-multiarch)")
+        echo "# comparing with $(basename "$headers")"
+        finished=no
+        compare "$ABI/iommufd.h" "$headers/usr/include/linux/iommufd.h" "${flags[@]}"
+        if source=$(take source "$@"); then
+            finished=no
+            compare "$ABI/iommufd-test.h" "$source/drivers/iommu/iommufd/iommufd_test.h" \
+                "${flags[@]}"
+        else
+            skip "iommufd-test.h: the same as the kernel's" "$source"
+        fi
+    else
+        skip "iommufd.h: the same as the kernel's" "$headers"
+        skip "iommufd-test.h: the same as the kernel's" "$headers"
+    fi
+    echo "1..$COUNT"
+    [ $FAILED = 0 ]
+}
+
+main "$@"
