@@ -17,8 +17,9 @@ SIOMMU_BEGIN_DECLS
  * struct siommu_access_ops - call-backs of an access
  * @needs_pin: the access will pin; the IOAS then maps whole pages only
  * @unmap: stop using [iova, iova + length - 1] and unpin it before returning.
- *	Called without locks; may call siommu_access_unpin(). Other accesses and
- *	requests go on meanwhile. NULL if the access never pins
+ *	Called without locks; may call siommu_access_unpin(), but must not end,
+ *	move or detach an access. Other requests go on meanwhile. NULL if the
+ *	access never pins
  */
 struct siommu_access_ops {
 	bool needs_pin;

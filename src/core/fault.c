@@ -106,10 +106,13 @@ static int respond_one(struct core_fault *fault, struct siommu_task *task, u64 u
 	if (response.code != IOMMUFD_PAGE_RESP_SUCCESS &&
 	    response.code != IOMMUFD_PAGE_RESP_INVALID)
 		return -EINVAL;
+	pthread_mutex_lock(&fault->lock);
 	group = idtable_find(&fault->response, response.cookie);
+	if (group)
+		idtable_release(&fault->response, response.cookie);
+	pthread_mutex_unlock(&fault->lock);
 	if (!group)
 		return -EINVAL;
-	idtable_release(&fault->response, response.cookie);
 	iommu_fault_respond(group, response.code);
 	return 0;
 }
@@ -122,13 +125,11 @@ static ssize_t fault_write(struct mem_file *file, struct siommu_task *task, u64 
 
 	if (n % sizeof(struct iommu_hwpt_page_response))
 		return -ESPIPE;
-	pthread_mutex_lock(&fault->lock);
 	for (done = 0; done < n; done += sizeof(struct iommu_hwpt_page_response)) {
 		rc = respond_one(fault, task, ubuf + done);
 		if (rc)
 			break;
 	}
-	pthread_mutex_unlock(&fault->lock);
 	return done ? (ssize_t)done : rc;
 }
 
@@ -151,32 +152,39 @@ static const struct mem_file_ops fault_file_ops = {
 	.release = fault_release,
 };
 
-/* Answer the groups that came through @handle, or all if it is NULL. */
+/*
+ * Answer the groups that came through @handle, or all if it is NULL. A model may
+ * take locks to answer that are held when it reports, so answers are given
+ * without the queue's own.
+ */
 static void answer(struct core_fault *fault, struct iommu_attach_handle *handle)
 {
+	TAILQ_HEAD(, iommu_fault_group) ended = TAILQ_HEAD_INITIALIZER(ended);
 	struct iommu_fault_group *group, *next;
 	u32 id;
 
+	pthread_mutex_lock(&fault->lock);
 	TAILQ_FOREACH_SAFE(group, &fault->deliver, link, next) {
 		if (handle && group->handle != handle)
 			continue;
 		TAILQ_REMOVE(&fault->deliver, group, link);
-		iommu_fault_respond(group, IOMMUFD_PAGE_RESP_INVALID);
+		TAILQ_INSERT_TAIL(&ended, group, link);
 	}
 	for (id = 1; (group = idtable_next(&fault->response, &id)); id++) {
 		if (handle && group->handle != handle)
 			continue;
 		idtable_release(&fault->response, id);
-		iommu_fault_respond(group, IOMMUFD_PAGE_RESP_INVALID);
+		TAILQ_INSERT_TAIL(&ended, group, link);
 	}
+	show_readable(fault);
+	pthread_mutex_unlock(&fault->lock);
+	TAILQ_FOREACH_SAFE(group, &ended, link, next)
+		iommu_fault_respond(group, IOMMUFD_PAGE_RESP_INVALID);
 }
 
 void core_fault_cancel(struct core_fault *fault, struct iommu_attach_handle *handle)
 {
-	pthread_mutex_lock(&fault->lock);
 	answer(fault, handle);
-	show_readable(fault);
-	pthread_mutex_unlock(&fault->lock);
 }
 
 int core_fault_deliver(struct iommu_domain *domain, struct iommu_fault_group *group)

@@ -124,6 +124,26 @@ static bool fit(u64 start, u64 last, u64 length, u64 align, u64 in_page, u64 *io
 	return true;
 }
 
+/*
+ * Below hint.start there is no hole for a request like the one that set it, nor
+ * for one that asks for more. A range that is freed can only change that for
+ * places that reach into it.
+ */
+static void hole_freed(struct core_ioas *ioas, u64 start)
+{
+	u64 reach = ioas->hint.length - 1;
+
+	ioas->hint.start = min_u64(ioas->hint.start, start > reach ? start - reach : 0);
+}
+
+static u64 hole_hint(const struct core_ioas *ioas, u64 length, u64 align, u64 in_page)
+{
+	if (length < ioas->hint.length || align < ioas->hint.align ||
+	    in_page != ioas->hint.in_page)
+		return 0;
+	return ioas->hint.start;
+}
+
 /* The lowest place between areas and reserved ranges in [start, last]. */
 static bool find_hole(struct core_ioas *ioas, u64 start, u64 last, u64 length, u64 align,
 		      u64 in_page, u64 *iova)
@@ -156,6 +176,7 @@ static int choose_iova(struct core_ioas *ioas, u64 addr, u64 length, u64 *iova)
 	u64 in_page = addr & (PAGE_BYTES - 1);
 	u64 first = PAGE_BYTES, last = U64_MAX - PAGE_BYTES;
 	struct itree_node *n;
+	bool found = false;
 	u64 align;
 
 	if (length >= U64_MAX / 2)
@@ -166,14 +187,24 @@ static int choose_iova(struct core_ioas *ioas, u64 addr, u64 length, u64 *iova)
 	align = min_u64(align, MAX_AUTO_ALIGN);
 	if (align < ioas->alignment)
 		return -EINVAL;
-	if (itree_empty(&ioas->allowed))
-		return find_hole(ioas, first, last, length, align, in_page, iova) ? 0 : -ENOSPC;
-	for (n = itree_first(&ioas->allowed, first, last); n;
-	     n = itree_next(&ioas->allowed, n, first, last))
-		if (find_hole(ioas, max_u64(n->start, first), min_u64(n->last, last), length, align,
-			      in_page, iova))
-			return 0;
-	return -ENOSPC;
+	first = max_u64(first, hole_hint(ioas, length, align, in_page));
+	if (itree_empty(&ioas->allowed)) {
+		found = find_hole(ioas, first, last, length, align, in_page, iova);
+	} else {
+		for (n = itree_first(&ioas->allowed, first, last); n && !found;
+		     n = itree_next(&ioas->allowed, n, first, last))
+			found = find_hole(ioas, max_u64(n->start, first), min_u64(n->last, last),
+					  length, align, in_page, iova);
+	}
+	if (!found)
+		return -ENOSPC;
+	ioas->hint = (struct core_hint){
+		.start = *iova,
+		.length = length,
+		.align = align,
+		.in_page = in_page,
+	};
+	return 0;
 }
 
 static int check_iova(struct core_ioas *ioas, u64 iova, u64 length)
@@ -239,9 +270,10 @@ static int add_area(struct core_ctx *ctx, struct core_ioas *ioas, struct mem_pag
 	return 0;
 }
 
-static void remove_area(struct core_ctx *ctx, struct core_area *area)
+void area_remove(struct core_ctx *ctx, struct core_area *area)
 {
 	area_release(area);
+	hole_freed(area->ioas, area_iova(area));
 	itree_remove(&area->ioas->areas, &area->node);
 	mem_pages_put(area->pages, &ctx->alloc);
 	base_free(&ctx->alloc, area, sizeof(*area));
@@ -387,7 +419,7 @@ int core_ioas_copy(struct core_ctx *ctx, struct core_ioas *dst, struct core_ioas
 
 err_undo:
 	while (at != placed.iova && (area = area_first(dst, placed.iova, at - 1)))
-		remove_area(ctx, area);
+		area_remove(ctx, area);
 	return rc;
 }
 
@@ -429,6 +461,7 @@ void core_ioas_unreserve(struct core_ctx *ctx, struct core_ioas *ioas, const voi
 		next = itree_next(&ioas->reserved, n, 0, U64_MAX);
 		if (range->owner != owner)
 			continue;
+		hole_freed(ioas, n->start);
 		itree_remove(&ioas->reserved, n);
 		base_free(&ctx->alloc, range, sizeof(*range));
 	}
@@ -462,6 +495,7 @@ int core_ioas_allow(struct core_ctx *ctx, struct core_ioas *ioas, struct itree *
 	old = ioas->allowed;
 	ioas->allowed = *ranges;
 	*ranges = (struct itree){ 0 };
+	ioas->hint.start = 0;
 	core_ranges_free(ctx, &old);
 	return 0;
 }

@@ -43,11 +43,15 @@ static void show_area(const struct core_area *area, FILE *out)
 
 static void show_ranges(const struct itree *t, const char *what, FILE *out)
 {
-	struct itree_node *n;
+	struct itree_span span;
 
-	for (n = itree_first(t, 0, U64_MAX); n; n = itree_next(t, n, 0, U64_MAX))
-		fprintf(out, "    |    |- [%#14llx, %#14llx] %s\n", (unsigned long long)n->start,
-			(unsigned long long)n->last, what);
+	itree_span_begin(&span, t, 0, U64_MAX);
+	do {
+		if (span.used)
+			fprintf(out, "    |    |- [%#14llx, %#14llx] %s\n",
+				(unsigned long long)span.start, (unsigned long long)span.last,
+				what);
+	} while (itree_span_next(&span));
 }
 
 static void show_ioas(struct core_ioas *ioas, FILE *out)

@@ -13,14 +13,6 @@
 
 #define MAX_TRIES 100
 
-static void area_free(struct core_ctx *ctx, struct core_area *area)
-{
-	area_release(area);
-	itree_remove(&area->ioas->areas, &area->node);
-	mem_pages_put(area->pages, &ctx->alloc);
-	base_free(&ctx->alloc, area, sizeof(*area));
-}
-
 /* Ask the accesses of @area to let go. The lock is dropped and taken again. */
 static void evict(struct core_ctx *ctx, struct core_ioas *ioas, struct core_area *area)
 {
@@ -54,7 +46,7 @@ static int unmap_range(struct core_ctx *ctx, struct core_ioas *ioas, u64 start, 
 			continue;
 		}
 		*unmapped += area_length(area);
-		area_free(ctx, area);
+		area_remove(ctx, area);
 		if (end == last)
 			break;
 		/* What others map behind us meanwhile is not ours to remove. */
@@ -191,7 +183,9 @@ static void revoke_in(struct core_ctx *ctx, struct mem_dmabuf *dmabuf)
 		if (!import)
 			break;
 		revoke_areas(ctx, import->pages);
+		pthread_mutex_lock(&dmabuf->lock);
 		import->revoked = true;
+		pthread_mutex_unlock(&dmabuf->lock);
 	}
 	pthread_mutex_unlock(&ctx->lock);
 }

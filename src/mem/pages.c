@@ -190,7 +190,7 @@ static int hold_shared(struct mem_pages *pages)
 	struct mem_space *space = pages->space;
 	u64 bytes = pages->npages << PAGE_LG2;
 	struct mem_vma vma;
-	int fd, rc;
+	int rc;
 
 	if (!space->ops->open_vma)
 		return -EOPNOTSUPP;
@@ -199,13 +199,7 @@ static int hold_shared(struct mem_pages *pages)
 		return rc;
 	if (!vma.shared || !vma.ino || vma.last < pages->base + bytes - 1)
 		return -EOPNOTSUPP;
-	fd = space->ops->open_vma(space, &vma);
-	if (fd < 0)
-		return fd;
-	rc = region_file_map(space->host, fd, vma.offset + (pages->base - vma.start), bytes,
-			     &pages->region, &pages->hpa);
-	close(fd);
-	return rc;
+	return region_vma_get(space, &vma, pages->base, &pages->region, &pages->hpa);
 }
 
 /* Give page 0 an hpa, and with it the whole list. */

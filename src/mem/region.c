@@ -8,7 +8,9 @@
  * run that crosses blocks gets a window of its own. The number of windows of
  * one space is bounded, because the space above 2^47 is shared by all clients.
  *
- * A file is mapped into this process, aligned so that superpages line up.
+ * A file is mapped into this process, aligned so that superpages line up. Memory
+ * that a client shares with others is such a file too, if the system lets us
+ * open it.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -222,18 +224,107 @@ int region_file_map(struct mem_host *host, int fd, u64 offset, u64 length, struc
 	return 0;
 }
 
+/* The mapping of @vma's file that covers all of @vma. Context: host->lock. */
+static struct mem_region *held_find(struct mem_space *space, const struct mem_vma *vma)
+{
+	u64 bytes = vma->last - vma->start;
+	struct mem_region *r;
+
+	LIST_FOREACH(r, &space->held, link)
+		if (r->dev == vma->dev && r->ino == vma->ino && vma->offset >= r->offset &&
+		    vma->offset - r->offset + bytes <= r->node.last - r->node.start)
+			return r;
+	return NULL;
+}
+
+int region_vma_get(struct mem_space *space, const struct mem_vma *vma, u64 uva,
+		   struct mem_region **out, hpa_t *hpa)
+{
+	struct mem_host *host = space->host;
+	struct mem_region *r;
+	int fd, rc;
+
+	pthread_mutex_lock(&host->lock);
+	r = held_find(space, vma);
+	if (!r) {
+		pthread_mutex_unlock(&host->lock);
+		fd = space->ops->open_vma(space, vma);
+		if (fd < 0)
+			return fd;
+		rc = region_file_map(host, fd, vma->offset, vma->last - vma->start + 1, &r, hpa);
+		close(fd);
+		if (rc)
+			return rc;
+		pthread_mutex_lock(&host->lock);
+		r->holder = space;
+		LIST_INSERT_HEAD(&space->held, r, link);
+	}
+	r->refs++;
+	if (space->idle == r)
+		space->idle = NULL;
+	*out = r;
+	*hpa = r->node.start + (vma->offset - r->offset) + (uva - vma->start);
+	pthread_mutex_unlock(&host->lock);
+	return 0;
+}
+
+static void file_unmap(struct mem_host *host, struct mem_region *r)
+{
+	munmap((void *)(uintptr_t)r->node.start, r->node.last - r->node.start + 1);
+	base_free(host->alloc, r, sizeof(*r));
+}
+
+/*
+ * One mapping of a space's shared memory is kept when nobody uses it: a client
+ * that maps and unmaps the same memory would otherwise pay for it each time.
+ * Context: host->lock. Return: a region that is to be unmapped, or NULL.
+ */
+static struct mem_region *held_put(struct mem_region *r)
+{
+	struct mem_region *old = r->holder->idle;
+
+	if (--r->refs)
+		return NULL;
+	r->holder->idle = r;
+	if (old) {
+		LIST_REMOVE(old, link);
+		itree_remove(&r->holder->host->regions, &old->node);
+	}
+	return old;
+}
+
 void region_put(struct mem_host *host, struct mem_region *r)
 {
+	struct mem_region *unmap = NULL;
+
 	if (!r)
 		return;
 	pthread_mutex_lock(&host->lock);
 	if (r->space) {
 		r->refs--;
-		pthread_mutex_unlock(&host->lock);
-		return;
+	} else if (r->holder) {
+		unmap = held_put(r);
+	} else {
+		itree_remove(&host->regions, &r->node);
+		unmap = r;
 	}
-	itree_remove(&host->regions, &r->node);
 	pthread_mutex_unlock(&host->lock);
-	munmap((void *)(uintptr_t)r->node.start, r->node.last - r->node.start + 1);
-	base_free(host->alloc, r, sizeof(*r));
+	if (unmap)
+		file_unmap(host, unmap);
+}
+
+void region_space_end(struct mem_space *space)
+{
+	struct mem_host *host = space->host;
+	struct mem_region *r;
+
+	pthread_mutex_lock(&host->lock);
+	while ((r = LIST_FIRST(&space->windows)))
+		window_free(space, r);
+	while ((r = LIST_FIRST(&space->held))) {
+		LIST_REMOVE(r, link);
+		itree_remove(&host->regions, &r->node);
+		file_unmap(host, r);
+	}
+	pthread_mutex_unlock(&host->lock);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mem/space.h"
+#include "region.h"
 
 void mem_host_init(struct mem_host *host, struct base_alloc *alloc, struct base_log *log)
 {
@@ -63,21 +64,18 @@ int mem_space_init(struct mem_space *space, const struct mem_space_ops *ops, str
 	space->host = host;
 	atomic_store(&space->refs, 1);
 	LIST_INIT(&space->windows);
+	LIST_INIT(&space->held);
 	return 0;
 }
 
 void mem_space_put(struct mem_space *space)
 {
 	struct mem_host *host = space->host;
-	struct mem_region *r, *next;
 
 	if (atomic_fetch_sub(&space->refs, 1) != 1)
 		return;
+	region_space_end(space);
 	pthread_mutex_lock(&host->lock);
-	LIST_FOREACH_SAFE(r, &space->windows, link, next) {
-		itree_remove(&host->regions, &r->node);
-		base_free(host->alloc, r, sizeof(*r));
-	}
 	user_put(host, space->user);
 	pthread_mutex_unlock(&host->lock);
 	space->ops->release(space);

@@ -19,6 +19,20 @@ struct core_access;
 struct core_hwpt_paging;
 
 /**
+ * struct core_hint - where automatic placement need not look again
+ * @start: nothing below it fits a request with at least this
+ * @length: number of bytes,
+ * @align: at least this alignment,
+ * @in_page: and this offset in a page
+ */
+struct core_hint {
+	u64 start;
+	u64 length;
+	u64 align;
+	u64 in_page;
+};
+
+/**
  * struct core_ioas - an I/O address space
  * @obj: the object
  * @areas: struct core_area by IOVA; they do not overlap
@@ -26,6 +40,7 @@ struct core_hwpt_paging;
  * @reserved: struct core_range; may overlap each other
  * @hwpts: page tables that show the areas, oldest first
  * @accesses: struct core_access
+ * @hint: for automatic placement
  * @alignment: every area is aligned to this, a power of two
  * @no_large_pages: map everything in units of PAGE_BYTES
  */
@@ -36,6 +51,7 @@ struct core_ioas {
 	struct itree reserved;
 	TAILQ_HEAD(, core_hwpt_paging) hwpts;
 	LIST_HEAD(, core_access) accesses;
+	struct core_hint hint;
 	u32 alignment;
 	bool no_large_pages;
 };
@@ -221,6 +237,9 @@ int core_ctx_change_process(struct core_ctx *ctx, struct siommu_task *task) __mu
  * Context: without any context's lock.
  */
 void core_dmabuf_revoke(struct mem_dmabuf *dmabuf, bool revoked);
+
+/* Take an area out of everything and free it. */
+void area_remove(struct core_ctx *ctx, struct core_area *area);
 
 /* area.c: putting an area into page tables. */
 int area_fill(struct core_area *area, struct core_hwpt_paging *hwpt) __must_check;

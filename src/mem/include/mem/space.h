@@ -36,10 +36,11 @@ struct mem_space;
  * struct mem_region - a run of hpas in use: a window on a space, or a file
  *	mapped here
  * @node: the hpas
- * @link: a window: in space->windows
+ * @link: in space->windows, or in holder->held
  * @space: whose memory it is, for a window; NULL for a file
- * @uva: address in @space of the first byte
- * @refs: page lists that use the window
+ * @holder: for a file mapped because this space shows it; NULL otherwise
+ * @refs: page lists that use it
+ * @uva: for a window, address in @space of the first byte
  * @dev: for a file, its device
  * @ino: its inode
  * @offset: byte of the file at the first hpa
@@ -48,11 +49,10 @@ struct mem_region {
 	struct itree_node node;
 	LIST_ENTRY(mem_region) link;
 	struct mem_space *space;
+	struct mem_space *holder;
+	u64 refs;
 	union {
-		struct {
-			u64 uva;
-			u64 refs;
-		};
+		u64 uva;
 		struct {
 			u64 dev;
 			u64 ino;
@@ -149,6 +149,8 @@ struct mem_space_ops {
  * @direct: it is this process: an hpa is the address itself
  * @windows: hpas that stand for its memory, under host->lock
  * @nwindows: how many
+ * @held: shared memory of it that is mapped here, under host->lock
+ * @idle: the one of them that nobody uses, kept for the next who asks; or NULL
  * @pinned: pages pinned on its behalf (VmPin), under host->lock
  * @locked: pages charged to its own limit (VmLck), under host->lock
  */
@@ -160,6 +162,8 @@ struct mem_space {
 	bool direct;
 	LIST_HEAD(, mem_region) windows;
 	unsigned int nwindows;
+	LIST_HEAD(, mem_region) held;
+	struct mem_region *idle;
 	u64 pinned;
 	u64 locked;
 };
