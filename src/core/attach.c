@@ -76,8 +76,13 @@ static int hw_attach(struct core_device *dev, struct core_attach *a, struct core
 	int rc;
 
 	rc = check_pasid(dev->group, a->pasid, hwpt);
-	if (rc || untranslated(dev))
+	if (rc)
 		return rc;
+	/* The tables of one model mean nothing to another. */
+	if (hwpt->domain->owner != dev->dev->unit->ops)
+		return -EINVAL;
+	if (untranslated(dev))
+		return 0;
 	handle = base_zalloc(alloc, sizeof(*handle));
 	if (!handle)
 		return -ENOMEM;

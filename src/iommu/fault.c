@@ -26,6 +26,7 @@ void iommu_fault_respond(struct iommu_fault_group *group, u32 code)
 {
 	struct iommu_unit *unit = group->dev->unit;
 
+	atomic_fetch_sub(&group->dev->pending, 1);
 	if (unit->ops->page_response)
 		unit->ops->page_response(group->dev, group, code);
 	base_free(unit->alloc, group, group_bytes(group->count));
@@ -149,12 +150,18 @@ int iommu_report_fault(struct iommu_device *dev, const struct iommu_fault *fault
 		rc = keep_partial(dev, fault);
 		goto out;
 	}
+	if (atomic_load(&dev->pending) >= IOMMU_MAX_PENDING) {
+		drop_partial(dev, fault);
+		rc = -ENOSPC;
+		goto out;
+	}
 	group = build_group(dev, fault);
 	if (!group) {
 		drop_partial(dev, fault);
 		rc = -ENOMEM;
 		goto out;
 	}
+	atomic_fetch_add(&dev->pending, 1);
 	group->handle = handle;
 	rc = handle->domain->fault_handler(handle->domain, group);
 out:

@@ -188,33 +188,68 @@ static int check_range(struct mem_pages *pages, u64 first, u64 last)
 static int hold_shared(struct mem_pages *pages)
 {
 	struct mem_space *space = pages->space;
-	u64 bytes = pages->npages << PAGE_LG2;
+	struct extent need, whole;
 	struct mem_vma vma;
-	int rc;
+	int fd, rc;
 
 	if (!space->ops->open_vma)
 		return -EOPNOTSUPP;
 	rc = space->ops->find_vma(space, pages->base, &vma);
 	if (rc)
 		return rc;
-	if (!vma.shared || !vma.ino || vma.last < pages->base + bytes - 1)
+	need.bytes = pages->npages << PAGE_LG2;
+	if (!vma.shared || !vma.ino || vma.last < pages->base + need.bytes - 1)
 		return -EOPNOTSUPP;
-	return region_vma_get(space, &vma, pages->base, &pages->region, &pages->hpa);
+	whole.dev = need.dev = vma.dev;
+	whole.ino = need.ino = vma.ino;
+	whole.offset = vma.offset;
+	whole.bytes = vma.last - vma.start + 1;
+	need.offset = vma.offset + (pages->base - vma.start);
+	if (region_held_find(space, &need, &pages->region, &pages->hpa))
+		return 0;
+	fd = space->ops->open_vma(space, &vma);
+	if (fd < 0)
+		return fd;
+	rc = region_held_add(space, fd, &whole, &need, &pages->region, &pages->hpa);
+	close(fd);
+	return rc;
+}
+
+/* Map the file, all of it: other mappings will want the rest. */
+static int hold_file(struct mem_pages *pages)
+{
+	struct extent need, whole;
+	struct stat st;
+
+	if (fstat(pages->fd, &st))
+		return -EINVAL;
+	whole.dev = need.dev = st.st_dev;
+	whole.ino = need.ino = st.st_ino;
+	whole.offset = 0;
+	whole.bytes = align_up((u64)st.st_size, PAGE_BYTES);
+	need.offset = pages->base;
+	need.bytes = pages->npages << PAGE_LG2;
+	/* The list may be longer than the file as long as nobody pins that part. */
+	if (need.offset >= whole.bytes)
+		return -EINVAL;
+	need.bytes = min_u64(need.bytes, whole.bytes - need.offset);
+	if (region_held_find(pages->space, &need, &pages->region, &pages->hpa))
+		return 0;
+	return region_held_add(pages->space, pages->fd, &whole, &need, &pages->region,
+			       &pages->hpa);
 }
 
 /* Give page 0 an hpa, and with it the whole list. */
 static int acquire(struct mem_pages *pages)
 {
 	struct mem_space *space = pages->space;
-	u64 bytes = pages->npages << PAGE_LG2;
 
 	switch (pages->kind) {
 	case MEM_PAGES_DMABUF:
 		pages->hpa = (uintptr_t)pages->import->dmabuf->memory + pages->base;
 		return 0;
 	case MEM_PAGES_FILE:
-		return region_file_map(space->host, pages->fd, pages->base, bytes, &pages->region,
-				       &pages->hpa);
+		return hold_file(pages);
 	default:
 		break;
 	}
@@ -224,7 +259,8 @@ static int acquire(struct mem_pages *pages)
 	}
 	if (!hold_shared(pages))
 		return 0;
-	return region_window_get(space, pages->base, pages->base + bytes - 1, &pages->region,
+	return region_window_get(space, pages->base,
+				 pages->base + (pages->npages << PAGE_LG2) - 1, &pages->region,
 				 &pages->hpa);
 }
 
@@ -251,6 +287,14 @@ static u64 count_unpinned(struct mem_pages *pages, u64 first, u64 last)
 	return n;
 }
 
+/* A file that has grown since it was mapped here is not mapped to its end. */
+static bool is_here(const struct mem_pages *pages, u64 last)
+{
+	const struct mem_region *r = pages->region;
+
+	return !r || mem_pages_hpa(pages, (last << PAGE_LG2) + PAGE_BYTES - 1) <= r->node.last;
+}
+
 int mem_pages_pin(struct mem_pages *pages, struct mem_pin *pin, u64 first, u64 last)
 {
 	struct mem_host *host = pages->space->host;
@@ -267,6 +311,10 @@ int mem_pages_pin(struct mem_pages *pages, struct mem_pin *pin, u64 first, u64 l
 		rc = acquire(pages);
 		if (rc)
 			return rc;
+	}
+	if (!is_here(pages, last)) {
+		rc = -EINVAL;
+		goto err_let_go;
 	}
 	if (fresh) {
 		rc = mem_charge(pages->space, pages->account, fresh);

@@ -8,9 +8,9 @@
  * run that crosses blocks gets a window of its own. The number of windows of
  * one space is bounded, because the space above 2^47 is shared by all clients.
  *
- * A file is mapped into this process, aligned so that superpages line up. Memory
- * that a client shares with others is such a file too, if the system lets us
- * open it.
+ * A file is mapped into this process, once per client and as a whole, aligned so
+ * that superpages line up. Memory that a client shares with others is such a
+ * file too, if the system lets us open it.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -181,89 +181,77 @@ static void *map_file(int fd, u64 offset, u64 length)
 	char path[32];
 	int rw;
 
-	if (p != MAP_FAILED || errno != EACCES)
+	if (p != MAP_FAILED || (errno != EACCES && errno != EPERM))
 		return p;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	rw = open(path, O_RDWR | O_CLOEXEC);
-	if (rw < 0)
-		return map_congruent(fd, PROT_READ, offset, length);
-	p = map_congruent(rw, PROT_READ | PROT_WRITE, offset, length);
-	close(rw);
-	return p;
+	if (rw >= 0) {
+		p = map_congruent(rw, PROT_READ | PROT_WRITE, offset, length);
+		close(rw);
+	}
+	return p == MAP_FAILED ? map_congruent(fd, PROT_READ, offset, length) : p;
 }
 
-int region_file_map(struct mem_host *host, int fd, u64 offset, u64 length, struct mem_region **out,
-		    hpa_t *hpa)
+/* Context: host->lock. */
+static void use(struct mem_space *space, struct mem_region *r, const struct extent *need,
+		struct mem_region **out, hpa_t *hpa)
+{
+	r->refs++;
+	if (space->idle == r)
+		space->idle = NULL;
+	*out = r;
+	*hpa = r->node.start + (need->offset - r->offset);
+}
+
+static bool covers(const struct mem_region *r, const struct extent *need)
+{
+	return r->dev == need->dev && r->ino == need->ino && need->offset >= r->offset &&
+	       need->offset - r->offset + need->bytes - 1 <= r->node.last - r->node.start;
+}
+
+bool region_held_find(struct mem_space *space, const struct extent *need, struct mem_region **out,
+		      hpa_t *hpa)
 {
 	struct mem_region *r;
-	struct stat st;
+
+	pthread_mutex_lock(&space->host->lock);
+	LIST_FOREACH(r, &space->held, link) {
+		if (covers(r, need)) {
+			use(space, r, need, out, hpa);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&space->host->lock);
+	return r;
+}
+
+int region_held_add(struct mem_space *space, int fd, const struct extent *whole,
+		    const struct extent *need, struct mem_region **out, hpa_t *hpa)
+{
+	struct mem_host *host = space->host;
+	struct mem_region *r;
 	void *p;
 	int rc;
 
-	if (fstat(fd, &st))
-		return -errno;
 	r = base_zalloc(host->alloc, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
-	p = map_file(fd, offset, length);
+	p = map_file(fd, whole->offset, whole->bytes);
 	if (p == MAP_FAILED) {
 		rc = errno == ENOMEM ? -ENOMEM : -EINVAL;
 		base_free(host->alloc, r, sizeof(*r));
 		return rc;
 	}
 	r->node.start = (uintptr_t)p;
-	r->node.last = (uintptr_t)p + length - 1;
-	r->dev = st.st_dev;
-	r->ino = st.st_ino;
-	r->offset = offset;
+	r->node.last = (uintptr_t)p + whole->bytes - 1;
+	r->holder = space;
+	r->dev = whole->dev;
+	r->ino = whole->ino;
+	r->offset = whole->offset;
 	pthread_mutex_lock(&host->lock);
 	itree_insert(&host->regions, &r->node);
-	pthread_mutex_unlock(&host->lock);
-	*out = r;
-	*hpa = r->node.start;
-	return 0;
-}
-
-/* The mapping of @vma's file that covers all of @vma. Context: host->lock. */
-static struct mem_region *held_find(struct mem_space *space, const struct mem_vma *vma)
-{
-	u64 bytes = vma->last - vma->start;
-	struct mem_region *r;
-
-	LIST_FOREACH(r, &space->held, link)
-		if (r->dev == vma->dev && r->ino == vma->ino && vma->offset >= r->offset &&
-		    vma->offset - r->offset + bytes <= r->node.last - r->node.start)
-			return r;
-	return NULL;
-}
-
-int region_vma_get(struct mem_space *space, const struct mem_vma *vma, u64 uva,
-		   struct mem_region **out, hpa_t *hpa)
-{
-	struct mem_host *host = space->host;
-	struct mem_region *r;
-	int fd, rc;
-
-	pthread_mutex_lock(&host->lock);
-	r = held_find(space, vma);
-	if (!r) {
-		pthread_mutex_unlock(&host->lock);
-		fd = space->ops->open_vma(space, vma);
-		if (fd < 0)
-			return fd;
-		rc = region_file_map(host, fd, vma->offset, vma->last - vma->start + 1, &r, hpa);
-		close(fd);
-		if (rc)
-			return rc;
-		pthread_mutex_lock(&host->lock);
-		r->holder = space;
-		LIST_INSERT_HEAD(&space->held, r, link);
-	}
-	r->refs++;
-	if (space->idle == r)
-		space->idle = NULL;
-	*out = r;
-	*hpa = r->node.start + (vma->offset - r->offset) + (uva - vma->start);
+	LIST_INSERT_HEAD(&space->held, r, link);
+	use(space, r, need, out, hpa);
 	pthread_mutex_unlock(&host->lock);
 	return 0;
 }
@@ -275,8 +263,8 @@ static void file_unmap(struct mem_host *host, struct mem_region *r)
 }
 
 /*
- * One mapping of a space's shared memory is kept when nobody uses it: a client
- * that maps and unmaps the same memory would otherwise pay for it each time.
+ * One mapping of a space's files is kept when nobody uses it: a client that maps
+ * and unmaps the same memory would otherwise pay for it each time.
  * Context: host->lock. Return: a region that is to be unmapped, or NULL.
  */
 static struct mem_region *held_put(struct mem_region *r)
@@ -300,14 +288,10 @@ void region_put(struct mem_host *host, struct mem_region *r)
 	if (!r)
 		return;
 	pthread_mutex_lock(&host->lock);
-	if (r->space) {
+	if (r->space)
 		r->refs--;
-	} else if (r->holder) {
+	else
 		unmap = held_put(r);
-	} else {
-		itree_remove(&host->regions, &r->node);
-		unmap = r;
-	}
 	pthread_mutex_unlock(&host->lock);
 	if (unmap)
 		file_unmap(host, unmap);

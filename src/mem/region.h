@@ -12,20 +12,27 @@
 int region_window_get(struct mem_space *space, u64 uva, u64 last, struct mem_region **out,
 		      hpa_t *hpa) __must_check;
 
-/*
- * Map @length bytes of @fd from @offset on; both whole pages. The mapping is
- * writable if the file can be opened so. *@hpa is where it is.
- */
-int region_file_map(struct mem_host *host, int fd, u64 offset, u64 length, struct mem_region **out,
-		    hpa_t *hpa) __must_check;
+/* A run of bytes of a file. */
+struct extent {
+	u64 dev;
+	u64 ino;
+	u64 offset;
+	u64 bytes;
+};
 
 /*
- * Map the shared memory that @space shows as @vma here, all of it, or use the
- * mapping that is there already. *@hpa stands for @uva. -errno if that cannot
- * be done.
+ * Use a mapping of @need that @space has here already; *@hpa stands for its
+ * first byte. Return: false if there is none.
  */
-int region_vma_get(struct mem_space *space, const struct mem_vma *vma, u64 uva,
-		   struct mem_region **out, hpa_t *hpa) __must_check;
+bool region_held_find(struct mem_space *space, const struct extent *need, struct mem_region **out,
+		      hpa_t *hpa) __must_check;
+
+/*
+ * Map @whole, bytes of the file @fd, for @space, and use it for @need, a part of
+ * it. It is writable if the file can be opened so. Return: 0, -ENOMEM, -EINVAL.
+ */
+int region_held_add(struct mem_space *space, int fd, const struct extent *whole,
+		    const struct extent *need, struct mem_region **out, hpa_t *hpa) __must_check;
 
 /* Undo any. @region may be NULL. */
 void region_put(struct mem_host *host, struct mem_region *region);

@@ -244,6 +244,8 @@ struct iommu_resv_region {
  * @faults_on: page requests are enabled: how many attached domains handle them
  * @resv: struct iommu_resv_region
  * @partial: page requests of groups whose last has not come yet
+ * @npartial: how many
+ * @pending: groups that were delivered and not answered yet
  */
 struct iommu_device {
 	struct iommu_unit *unit;
@@ -254,6 +256,7 @@ struct iommu_device {
 	LIST_HEAD(, iommu_resv_region) resv;
 	TAILQ_HEAD(, iommu_partial_fault) partial;
 	unsigned int npartial;
+	_Atomic unsigned int pending;
 	LIST_ENTRY(iommu_device) group_link;
 };
 
@@ -352,12 +355,17 @@ struct iommu_fault_group {
 	struct iommu_fault faults[];
 };
 
-/* Requests of one device that may wait for the last of their group. */
+/*
+ * Requests of one device that may wait for the last of their group, and groups
+ * of it that may wait for an answer. What comes after is refused, as by hardware
+ * whose queue is full.
+ */
 #define IOMMU_MAX_PARTIAL 1024
+#define IOMMU_MAX_PENDING 16384
 
 /*
  * A device asks for a page. A request that cannot be delivered is answered
- * "invalid" at once. Return: 0 if it was queued, else -EINVAL or -ENOMEM.
+ * "invalid" at once. Return: 0 if it was queued; -EINVAL, -ENOSPC, -ENOMEM.
  */
 int iommu_report_fault(struct iommu_device *dev, const struct iommu_fault *fault);
 

@@ -38,7 +38,7 @@ struct mem_space;
  * @node: the hpas
  * @link: in space->windows, or in holder->held
  * @space: whose memory it is, for a window; NULL for a file
- * @holder: for a file mapped because this space shows it; NULL otherwise
+ * @holder: for a file, the space that it was mapped for
  * @refs: page lists that use it
  * @uva: for a window, address in @space of the first byte
  * @dev: for a file, its device
@@ -149,7 +149,7 @@ struct mem_space_ops {
  * @direct: it is this process: an hpa is the address itself
  * @windows: hpas that stand for its memory, under host->lock
  * @nwindows: how many
- * @held: shared memory of it that is mapped here, under host->lock
+ * @held: files mapped here on its behalf, under host->lock
  * @idle: the one of them that nobody uses, kept for the next who asks; or NULL
  * @pinned: pages pinned on its behalf (VmPin), under host->lock
  * @locked: pages charged to its own limit (VmLck), under host->lock
