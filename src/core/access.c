@@ -8,13 +8,6 @@
  */
 #include "core/access.h"
 
-static void access_destroy(struct core_ctx *ctx, struct core_object *obj)
-{
-	struct core_access *access = container_of(obj, struct core_access, obj);
-
-	base_free(&ctx->alloc, access, sizeof(*access));
-}
-
 static void access_show(struct core_object *obj, FILE *out)
 {
 	struct core_access *access = container_of(obj, struct core_access, obj);
@@ -27,8 +20,9 @@ static void access_show(struct core_object *obj, FILE *out)
 
 static const struct core_object_ops access_ops = {
 	.type = CORE_ACCESS,
+	.size = sizeof(struct core_access),
 	.name = "access",
-	.destroy = access_destroy,
+	.destroy = core_object_free,
 	.show = access_show,
 };
 
@@ -41,16 +35,13 @@ int core_access_create(struct core_ctx *ctx, const struct siommu_access_ops *ops
 		       struct core_access **out)
 {
 	struct core_access *access;
+	struct core_object *obj;
 	int rc;
 
-	access = base_zalloc(&ctx->alloc, sizeof(*access));
-	if (!access)
-		return -ENOMEM;
-	rc = core_object_init(ctx, &access->obj, &access_ops);
-	if (rc) {
-		base_free(&ctx->alloc, access, sizeof(*access));
+	rc = core_object_new(ctx, &access_ops, &obj);
+	if (rc)
 		return rc;
-	}
+	access = container_of(obj, struct core_access, obj);
 	access->ctx = ctx;
 	access->ops = ops;
 	access->arg = arg;

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "core/ctx.h"
@@ -55,6 +56,7 @@ static bool destroy_leaves(struct core_ctx *ctx)
 static void ctx_destroy(struct core_ctx *ctx)
 {
 	struct siommu_machine *m = ctx->machine;
+	size_t left;
 
 	pthread_mutex_lock(&ctx->lock);
 	while (destroy_leaves(ctx))
@@ -63,6 +65,10 @@ static void ctx_destroy(struct core_ctx *ctx)
 	pthread_mutex_unlock(&ctx->lock);
 	pthread_cond_destroy(&ctx->idle);
 	pthread_mutex_destroy(&ctx->lock);
+	/* The account ends with the context: what is left of it is lost for good. */
+	left = atomic_load(&ctx->alloc.blocks);
+	if (left)
+		base_log(&m->log, LOG_ERR, "context: %zu blocks are left of it", left);
 	base_free(&m->alloc, ctx, sizeof(*ctx));
 }
 
@@ -102,12 +108,29 @@ void core_ctx_close(struct core_ctx *ctx)
 	core_ctx_put(ctx);
 }
 
-int core_object_init(struct core_ctx *ctx, struct core_object *obj,
-		     const struct core_object_ops *ops)
+int core_object_new(struct core_ctx *ctx, const struct core_object_ops *ops,
+		    struct core_object **out)
 {
+	struct core_object *obj;
+	int rc;
+
+	obj = base_zalloc(&ctx->alloc, ops->size);
+	if (!obj)
+		return -ENOMEM;
 	obj->ops = ops;
 	obj->users = 1;
-	return idtable_reserve(&ctx->objects, &obj->id);
+	rc = idtable_reserve(&ctx->objects, &obj->id);
+	if (rc) {
+		core_object_free(ctx, obj);
+		return rc;
+	}
+	*out = obj;
+	return 0;
+}
+
+void core_object_free(struct core_ctx *ctx, struct core_object *obj)
+{
+	base_free(&ctx->alloc, obj, obj->ops->size);
 }
 
 void core_object_publish(struct core_ctx *ctx, struct core_object *obj)
@@ -118,11 +141,12 @@ void core_object_publish(struct core_ctx *ctx, struct core_object *obj)
 void core_object_abort(struct core_ctx *ctx, struct core_object *obj)
 {
 	idtable_release(&ctx->objects, obj->id);
+	core_object_free(ctx, obj);
 }
 
 void core_object_undo(struct core_ctx *ctx, struct core_object *obj)
 {
-	core_object_abort(ctx, obj);
+	idtable_release(&ctx->objects, obj->id);
 	obj->ops->destroy(ctx, obj);
 }
 

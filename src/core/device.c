@@ -66,7 +66,7 @@ static void device_destroy(struct core_ctx *ctx, struct core_object *obj)
 	iommu_fault_forget(dev->dev);
 	release(ctx, dev->dev->group);
 	group_put(ctx, dev->group);
-	base_free(&ctx->alloc, dev, sizeof(*dev));
+	core_object_free(ctx, obj);
 }
 
 static void device_show(struct core_object *obj, FILE *out)
@@ -84,6 +84,7 @@ static void device_show(struct core_object *obj, FILE *out)
 
 static const struct core_object_ops device_ops = {
 	.type = CORE_DEVICE,
+	.size = sizeof(struct core_device),
 	.name = "device",
 	.destroy = device_destroy,
 	.show = device_show,
@@ -93,17 +94,16 @@ int core_device_bind(struct core_ctx *ctx, struct iommu_device *hw, bool test,
 		     struct core_device **out)
 {
 	struct core_device *dev;
+	struct core_object *obj;
 	int rc;
 
 	/* There is no call to make caches coherent, so the hardware must be. */
 	if (!hw->unit->ops->untranslated && !iommu_capable(hw, IOMMU_CAP_CACHE_COHERENCY))
 		return -EINVAL;
-	dev = base_zalloc(&ctx->alloc, sizeof(*dev));
-	if (!dev)
-		return -ENOMEM;
-	rc = core_object_init(ctx, &dev->obj, &device_ops);
+	rc = core_object_new(ctx, &device_ops, &obj);
 	if (rc)
-		goto err_free;
+		return rc;
+	dev = container_of(obj, struct core_device, obj);
 	dev->ctx = ctx;
 	dev->dev = hw;
 	dev->test = test;
@@ -126,9 +126,7 @@ int core_device_bind(struct core_ctx *ctx, struct iommu_device *hw, bool test,
 err_group:
 	group_put(ctx, dev->group);
 err_abort:
-	core_object_abort(ctx, &dev->obj);
-err_free:
-	base_free(&ctx->alloc, dev, sizeof(*dev));
+	core_object_abort(ctx, obj);
 	return rc;
 }
 
@@ -142,6 +140,14 @@ void core_device_unbind(struct core_device *dev)
 	if (dev->vdev)
 		core_object_tombstone(ctx, &dev->vdev->obj);
 	core_object_remove(ctx, &dev->obj);
+}
+
+/* A group is of one IOMMU, whose model changes all of its devices. */
+static bool group_fits(struct siommu_group *group, const struct iommu_unit *unit)
+{
+	struct iommu_device *any = LIST_FIRST(&group->group.devices);
+
+	return !any || any->unit == unit;
 }
 
 int siommu_device_create(struct siommu_machine *m, const struct siommu_device_params *params,
@@ -165,6 +171,10 @@ int siommu_device_create(struct siommu_machine *m, const struct siommu_device_pa
 	rc = machine_group_get(m, p.group, &dev->group);
 	if (rc)
 		goto err_free;
+	if (!group_fits(dev->group, p.iommu == SIOMMU_IOMMU_NONE ? m->none : m->mock)) {
+		rc = -EINVAL;
+		goto err_group;
+	}
 	if (p.iommu == SIOMMU_IOMMU_NONE)
 		rc = none_device_create(m->none, &dev->group->group, p.name, &dev->dev);
 	else

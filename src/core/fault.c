@@ -205,11 +205,12 @@ static void fault_destroy(struct core_ctx *ctx, struct core_object *obj)
 	answer(fault, NULL);
 	idtable_destroy(&fault->response);
 	pthread_mutex_destroy(&fault->lock);
-	base_free(&ctx->alloc, fault, sizeof(*fault));
+	core_object_free(ctx, obj);
 }
 
 static const struct core_object_ops fault_ops = {
 	.type = CORE_FAULT,
+	.size = sizeof(struct core_fault),
 	.name = "fault queue",
 	.destroy = fault_destroy,
 };
@@ -218,16 +219,13 @@ int core_fault_alloc(struct core_ctx *ctx, struct siommu_task *task, struct core
 		     int *fd)
 {
 	struct core_fault *fault;
+	struct core_object *obj;
 	int rc;
 
-	fault = base_zalloc(&ctx->alloc, sizeof(*fault));
-	if (!fault)
-		return -ENOMEM;
-	rc = core_object_init(ctx, &fault->obj, &fault_ops);
-	if (rc) {
-		base_free(&ctx->alloc, fault, sizeof(*fault));
+	rc = core_object_new(ctx, &fault_ops, &obj);
+	if (rc)
 		return rc;
-	}
+	fault = container_of(obj, struct core_fault, obj);
 	fault->ctx = ctx;
 	pthread_mutex_init(&fault->lock, NULL);
 	TAILQ_INIT(&fault->deliver);

@@ -27,7 +27,7 @@ static void paging_destroy(struct core_ctx *ctx, struct core_object *obj)
 		core_ioas_remove_hwpt(ctx, hwpt->ioas, hwpt);
 	common_end(&hwpt->common);
 	core_object_put(&hwpt->ioas->obj);
-	base_free(&ctx->alloc, hwpt, sizeof(*hwpt));
+	core_object_free(ctx, obj);
 }
 
 static void nested_destroy(struct core_ctx *ctx, struct core_object *obj)
@@ -36,7 +36,7 @@ static void nested_destroy(struct core_ctx *ctx, struct core_object *obj)
 
 	common_end(&hwpt->common);
 	core_object_put(hwpt->viommu ? &hwpt->viommu->obj : &hwpt->parent->common.obj);
-	base_free(&ctx->alloc, hwpt, sizeof(*hwpt));
+	core_object_free(ctx, obj);
 }
 
 static void paging_show(struct core_object *obj, FILE *out)
@@ -60,6 +60,7 @@ static void nested_show(struct core_object *obj, FILE *out)
 
 const struct core_object_ops core_hwpt_paging_ops = {
 	.type = CORE_HWPT_PAGING,
+	.size = sizeof(struct core_hwpt_paging),
 	.name = "HWPT",
 	.destroy = paging_destroy,
 	.show = paging_show,
@@ -67,6 +68,7 @@ const struct core_object_ops core_hwpt_paging_ops = {
 
 const struct core_object_ops core_hwpt_nested_ops = {
 	.type = CORE_HWPT_NESTED,
+	.size = sizeof(struct core_hwpt_nested),
 	.name = "nested HWPT",
 	.destroy = nested_destroy,
 	.show = nested_show,
@@ -105,19 +107,16 @@ int core_hwpt_paging_alloc(struct core_ctx *ctx, struct core_ioas *ioas, struct 
 {
 	const struct iommu_ops *ops = dev->dev->unit->ops;
 	struct core_hwpt_paging *hwpt;
+	struct core_object *obj;
 	int rc;
 
 	rc = check_paging_flags(dev, flags);
 	if (rc)
 		return rc;
-	hwpt = base_zalloc(&ctx->alloc, sizeof(*hwpt));
-	if (!hwpt)
-		return -ENOMEM;
-	rc = core_object_init(ctx, &hwpt->common.obj, &core_hwpt_paging_ops);
-	if (rc) {
-		base_free(&ctx->alloc, hwpt, sizeof(*hwpt));
+	rc = core_object_new(ctx, &core_hwpt_paging_ops, &obj);
+	if (rc)
 		return rc;
-	}
+	hwpt = container_of(obj, struct core_hwpt_paging, common.obj);
 	hwpt->ioas = ioas;
 	core_object_get(&ioas->obj);
 	hwpt->common.pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
@@ -147,16 +146,13 @@ static int nested_new(struct core_ctx *ctx, struct core_hwpt_paging *parent,
 		      struct core_viommu *viommu, u32 flags, struct core_hwpt_nested **out)
 {
 	struct core_hwpt_nested *hwpt;
+	struct core_object *obj;
 	int rc;
 
-	hwpt = base_zalloc(&ctx->alloc, sizeof(*hwpt));
-	if (!hwpt)
-		return -ENOMEM;
-	rc = core_object_init(ctx, &hwpt->common.obj, &core_hwpt_nested_ops);
-	if (rc) {
-		base_free(&ctx->alloc, hwpt, sizeof(*hwpt));
+	rc = core_object_new(ctx, &core_hwpt_nested_ops, &obj);
+	if (rc)
 		return rc;
-	}
+	hwpt = container_of(obj, struct core_hwpt_nested, common.obj);
 	hwpt->common.pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
 	hwpt->parent = parent;
 	hwpt->viommu = viommu;

@@ -31,6 +31,23 @@ struct core_area *area_next(struct core_area *area, u64 start, u64 last)
 	return n ? container_of(n, struct core_area, node) : NULL;
 }
 
+void core_for_each_area(struct core_ctx *ctx, void (*fn)(struct core_area *area, void *arg),
+			void *arg)
+{
+	struct core_object *obj;
+	struct core_area *area;
+	u32 id;
+
+	for (id = 1; (obj = idtable_next(&ctx->objects, &id)); id++) {
+		struct core_ioas *ioas = container_of(obj, struct core_ioas, obj);
+
+		if (obj->ops->type != CORE_IOAS)
+			continue;
+		for (area = area_first(ioas, 0, U64_MAX); area; area = area_next(area, 0, U64_MAX))
+			fn(area, arg);
+	}
+}
+
 void area_walk_begin(struct area_walk *walk, struct core_ioas *ioas, u64 iova, u64 last)
 {
 	walk->iova = iova;
@@ -69,7 +86,7 @@ static void ioas_destroy(struct core_ctx *ctx, struct core_object *obj)
 		base_log(&ctx->machine->log, LOG_ERR, "ioas: areas of %u are stuck", obj->id);
 	core_ranges_free(ctx, &ioas->reserved);
 	core_ranges_free(ctx, &ioas->allowed);
-	base_free(&ctx->alloc, ioas, sizeof(*ioas));
+	core_object_free(ctx, obj);
 }
 
 static void ioas_show(struct core_object *obj, FILE *out)
@@ -82,6 +99,7 @@ static void ioas_show(struct core_object *obj, FILE *out)
 
 static const struct core_object_ops ioas_ops = {
 	.type = CORE_IOAS,
+	.size = sizeof(struct core_ioas),
 	.name = "IOAS",
 	.destroy = ioas_destroy,
 	.show = ioas_show,
@@ -90,16 +108,13 @@ static const struct core_object_ops ioas_ops = {
 int core_ioas_alloc(struct core_ctx *ctx, struct core_ioas **out)
 {
 	struct core_ioas *ioas;
+	struct core_object *obj;
 	int rc;
 
-	ioas = base_zalloc(&ctx->alloc, sizeof(*ioas));
-	if (!ioas)
-		return -ENOMEM;
-	rc = core_object_init(ctx, &ioas->obj, &ioas_ops);
-	if (rc) {
-		base_free(&ctx->alloc, ioas, sizeof(*ioas));
+	rc = core_object_new(ctx, &ioas_ops, &obj);
+	if (rc)
 		return rc;
-	}
+	ioas = container_of(obj, struct core_ioas, obj);
 	TAILQ_INIT(&ioas->hwpts);
 	LIST_INIT(&ioas->accesses);
 	ioas->alignment = 1;
@@ -175,7 +190,7 @@ static int choose_iova(struct core_ioas *ioas, u64 addr, u64 length, u64 *iova)
 {
 	u64 in_page = addr & (PAGE_BYTES - 1);
 	u64 first = PAGE_BYTES, last = U64_MAX - PAGE_BYTES;
-	struct itree_node *n;
+	struct itree_span span;
 	bool found = false;
 	u64 align;
 
@@ -191,10 +206,12 @@ static int choose_iova(struct core_ioas *ioas, u64 addr, u64 length, u64 *iova)
 	if (itree_empty(&ioas->allowed)) {
 		found = find_hole(ioas, first, last, length, align, in_page, iova);
 	} else {
-		for (n = itree_first(&ioas->allowed, first, last); n && !found;
-		     n = itree_next(&ioas->allowed, n, first, last))
-			found = find_hole(ioas, max_u64(n->start, first), min_u64(n->last, last),
-					  length, align, in_page, iova);
+		/* Allowed ranges that touch are one. */
+		itree_span_begin(&span, &ioas->allowed, first, last);
+		do {
+			found = span.used && find_hole(ioas, span.start, span.last, length, align,
+						       in_page, iova);
+		} while (!found && itree_span_next(&span));
 	}
 	if (!found)
 		return -ENOSPC;

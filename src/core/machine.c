@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 #include <softiommu/device.h>
 #include <softiommu/machine.h>
@@ -64,6 +65,7 @@ int siommu_machine_create(const struct siommu_machine_params *params, struct sio
 void siommu_machine_destroy(struct siommu_machine *m)
 {
 	unsigned int i;
+	size_t left;
 
 	if (!m)
 		return;
@@ -74,6 +76,9 @@ void siommu_machine_destroy(struct siommu_machine *m)
 	mock_unit_destroy(m->mock);
 	mem_host_destroy(&m->host);
 	pthread_mutex_destroy(&m->lock);
+	left = atomic_load(&m->alloc.blocks);
+	if (left)
+		base_log(&m->log, LOG_ERR, "machine: %zu blocks are left of it", left);
 	free(m);
 }
 

@@ -5,23 +5,6 @@
  */
 #include "core/ioas.h"
 
-/* Call @fn for every page list of every area; several areas may share one. */
-static void for_each_area(struct core_ctx *ctx, void (*fn)(struct mem_pages *, void *), void *arg)
-{
-	struct core_object *obj;
-	struct core_area *area;
-	u32 id;
-
-	for (id = 1; (obj = idtable_next(&ctx->objects, &id)); id++) {
-		struct core_ioas *ioas = container_of(obj, struct core_ioas, obj);
-
-		if (obj->ops->type != CORE_IOAS)
-			continue;
-		for (area = area_first(ioas, 0, U64_MAX); area; area = area_next(area, 0, U64_MAX))
-			fn(area->pages, arg);
-	}
-}
-
 struct census {
 	struct mem_space *to;
 	bool only_files;
@@ -34,8 +17,9 @@ struct census {
  */
 #define COUNTED ((u64)1 << 63)
 
-static void count(struct mem_pages *pages, void *arg)
+static void count(struct core_area *area, void *arg)
 {
+	struct mem_pages *pages = area->pages;
 	struct census *c = arg;
 
 	if (pages->kind != MEM_PAGES_FILE)
@@ -46,18 +30,18 @@ static void count(struct mem_pages *pages, void *arg)
 	pages->npinned |= COUNTED;
 }
 
-static void uncount(struct mem_pages *pages, void *arg)
+static void uncount(struct core_area *area, void *arg)
 {
 	(void)arg;
-	pages->npinned &= ~COUNTED;
+	area->pages->npinned &= ~COUNTED;
 }
 
-static void move(struct mem_pages *pages, void *arg)
+static void move(struct core_area *area, void *arg)
 {
 	struct census *c = arg;
 
-	if (pages->space != c->to)
-		mem_pages_move(pages, c->to);
+	if (area->pages->space != c->to)
+		mem_pages_move(area->pages, c->to);
 }
 
 int core_ctx_change_process(struct core_ctx *ctx, struct siommu_task *task)
@@ -66,8 +50,8 @@ int core_ctx_change_process(struct core_ctx *ctx, struct siommu_task *task)
 	unsigned int mode;
 	int rc;
 
-	for_each_area(ctx, count, &c);
-	for_each_area(ctx, uncount, &c);
+	core_for_each_area(ctx, count, &c);
+	core_for_each_area(ctx, uncount, &c);
 	if (!c.only_files)
 		return -EINVAL;
 	for (mode = 0; mode < ARRAY_SIZE(c.npages); mode++) {
@@ -75,7 +59,7 @@ int core_ctx_change_process(struct core_ctx *ctx, struct siommu_task *task)
 		if (rc)
 			goto err_uncharge;
 	}
-	for_each_area(ctx, move, &c);
+	core_for_each_area(ctx, move, &c);
 	return 0;
 
 err_uncharge:

@@ -133,22 +133,10 @@ int core_ioas_cut(struct core_ctx *ctx, struct core_ioas *ioas, u64 iova)
 	return split(ctx, area, iova);
 }
 
-/* All areas of one context that show @pages leave its page tables. */
-static void revoke_areas(struct core_ctx *ctx, struct mem_pages *pages)
+static void revoke_area(struct core_area *area, void *pages)
 {
-	struct core_object *obj;
-	struct core_area *area;
-	u32 id;
-
-	for (id = 1; (obj = idtable_next(&ctx->objects, &id)); id++) {
-		struct core_ioas *ioas = container_of(obj, struct core_ioas, obj);
-
-		if (obj->ops->type != CORE_IOAS)
-			continue;
-		for (area = area_first(ioas, 0, U64_MAX); area; area = area_next(area, 0, U64_MAX))
-			if (area->pages == pages)
-				area_revoke(area);
-	}
+	if (area->pages == pages)
+		area_revoke(area);
 }
 
 /* An import that is still mapped, whose context is held; NULL if none is left. */
@@ -182,7 +170,7 @@ static void revoke_in(struct core_ctx *ctx, struct mem_dmabuf *dmabuf)
 		pthread_mutex_unlock(&dmabuf->lock);
 		if (!import)
 			break;
-		revoke_areas(ctx, import->pages);
+		core_for_each_area(ctx, revoke_area, import->pages);
 		pthread_mutex_lock(&dmabuf->lock);
 		import->revoked = true;
 		pthread_mutex_unlock(&dmabuf->lock);

@@ -159,7 +159,7 @@ static void veventq_destroy(struct core_ctx *ctx, struct core_object *obj)
 	while (!TAILQ_EMPTY(&q->events))
 		drop(q, TAILQ_FIRST(&q->events));
 	pthread_mutex_destroy(&q->lock);
-	base_free(&ctx->alloc, q, sizeof(*q));
+	core_object_free(ctx, obj);
 }
 
 static void veventq_show(struct core_object *obj, FILE *out)
@@ -171,6 +171,7 @@ static void veventq_show(struct core_object *obj, FILE *out)
 
 static const struct core_object_ops veventq_ops = {
 	.type = CORE_VEVENTQ,
+	.size = sizeof(struct core_veventq),
 	.name = "event queue",
 	.destroy = veventq_destroy,
 	.show = veventq_show,
@@ -180,19 +181,16 @@ int core_veventq_alloc(struct core_ctx *ctx, struct siommu_task *task, struct co
 		       u32 type, u32 depth, struct core_veventq **out, int *fd)
 {
 	struct core_veventq *q;
+	struct core_object *obj;
 	int rc;
 
 	/* Queues are only added and removed with the context's lock held. */
 	if (find_type(viommu, type))
 		return -EEXIST;
-	q = base_zalloc(&ctx->alloc, sizeof(*q));
-	if (!q)
-		return -ENOMEM;
-	rc = core_object_init(ctx, &q->obj, &veventq_ops);
-	if (rc) {
-		base_free(&ctx->alloc, q, sizeof(*q));
+	rc = core_object_new(ctx, &veventq_ops, &obj);
+	if (rc)
 		return rc;
-	}
+	q = container_of(obj, struct core_veventq, obj);
 	q->ctx = ctx;
 	q->type = type;
 	q->depth = depth;

@@ -21,7 +21,7 @@ static void viommu_destroy(struct core_ctx *ctx, struct core_object *obj)
 		viommu->hw->ops->destroy(viommu->hw);
 	core_object_put(&viommu->hwpt->common.obj);
 	pthread_mutex_destroy(&viommu->veventq_lock);
-	base_free(&ctx->alloc, viommu, sizeof(*viommu));
+	core_object_free(ctx, obj);
 }
 
 /*
@@ -48,6 +48,7 @@ static void viommu_show(struct core_object *obj, FILE *out)
 
 static const struct core_object_ops viommu_ops = {
 	.type = CORE_VIOMMU,
+	.size = sizeof(struct core_viommu),
 	.name = "vIOMMU",
 	.busy = viommu_busy,
 	.destroy = viommu_destroy,
@@ -139,16 +140,13 @@ int core_viommu_alloc(struct core_ctx *ctx, struct core_device *dev, struct core
 {
 	const struct iommu_ops *ops = dev->dev->unit->ops;
 	struct core_viommu *viommu;
+	struct core_object *obj;
 	int rc;
 
-	viommu = base_zalloc(&ctx->alloc, sizeof(*viommu));
-	if (!viommu)
-		return -ENOMEM;
-	rc = core_object_init(ctx, &viommu->obj, &viommu_ops);
-	if (rc) {
-		base_free(&ctx->alloc, viommu, sizeof(*viommu));
+	rc = core_object_new(ctx, &viommu_ops, &obj);
+	if (rc)
 		return rc;
-	}
+	viommu = container_of(obj, struct core_viommu, obj);
 	viommu->ctx = ctx;
 	viommu->type = data->type;
 	viommu->hwpt = hwpt;
@@ -173,7 +171,7 @@ static void vdevice_destroy(struct core_ctx *ctx, struct core_object *obj)
 	iommu_vdevice_remove(vdev->viommu->hw, &vdev->hw);
 	vdev->dev->vdev = NULL;
 	core_object_put(&vdev->viommu->obj);
-	base_free(&ctx->alloc, vdev, sizeof(*vdev));
+	core_object_free(ctx, obj);
 }
 
 static void vdevice_show(struct core_object *obj, FILE *out)
@@ -186,6 +184,7 @@ static void vdevice_show(struct core_object *obj, FILE *out)
 
 static const struct core_object_ops vdevice_ops = {
 	.type = CORE_VDEVICE,
+	.size = sizeof(struct core_vdevice),
 	.name = "vDEVICE",
 	.destroy = vdevice_destroy,
 	.show = vdevice_show,
@@ -195,33 +194,28 @@ int core_vdevice_alloc(struct core_ctx *ctx, struct core_viommu *viommu, struct 
 		       u64 virt_id, struct core_vdevice **out)
 {
 	struct core_vdevice *vdev;
+	struct core_object *obj;
 	int rc;
 
 	if (viommu->hw->unit != dev->dev->unit)
 		return -EINVAL;
 	if (dev->vdev)
 		return -EEXIST;
-	vdev = base_zalloc(&ctx->alloc, sizeof(*vdev));
-	if (!vdev)
-		return -ENOMEM;
-	rc = core_object_init(ctx, &vdev->obj, &vdevice_ops);
+	rc = core_object_new(ctx, &vdevice_ops, &obj);
 	if (rc)
-		goto err_free;
+		return rc;
+	vdev = container_of(obj, struct core_vdevice, obj);
 	rc = iommu_vdevice_add(viommu->hw, &vdev->hw, dev->dev, virt_id);
-	if (rc)
-		goto err_abort;
+	if (rc) {
+		core_object_abort(ctx, obj);
+		return rc;
+	}
 	vdev->viommu = viommu;
 	core_object_get(&viommu->obj);
 	vdev->dev = dev;
 	dev->vdev = vdev;
 	*out = vdev;
 	return 0;
-
-err_abort:
-	core_object_abort(ctx, &vdev->obj);
-err_free:
-	base_free(&ctx->alloc, vdev, sizeof(*vdev));
-	return rc;
 }
 
 /* The page range that holds the queue. */
@@ -247,7 +241,7 @@ static void hw_queue_destroy(struct core_ctx *ctx, struct core_object *obj)
 		core_access_destroy(q->access);
 	}
 	core_object_put(&q->viommu->obj);
-	base_free(&ctx->alloc, q, sizeof(*q));
+	core_object_free(ctx, obj);
 }
 
 static void hw_queue_show(struct core_object *obj, FILE *out)
@@ -260,6 +254,7 @@ static void hw_queue_show(struct core_object *obj, FILE *out)
 
 static const struct core_object_ops hw_queue_ops = {
 	.type = CORE_HW_QUEUE,
+	.size = sizeof(struct core_hw_queue),
 	.name = "HW queue",
 	.destroy = hw_queue_destroy,
 	.show = hw_queue_show,
@@ -306,19 +301,16 @@ int core_hw_queue_alloc(struct core_ctx *ctx, struct core_viommu *viommu, u32 ty
 	const struct iommu_viommu_ops *ops = viommu->hw->ops;
 	struct core_hw_queue *q;
 	hpa_t hpa;
+	struct core_object *obj;
 	int rc;
 
 	if (!ops->hw_queue_alloc || !ops->hw_queue_supported ||
 	    !ops->hw_queue_supported(viommu->hw, type))
 		return -EOPNOTSUPP;
-	q = base_zalloc(&ctx->alloc, sizeof(*q));
-	if (!q)
-		return -ENOMEM;
-	rc = core_object_init(ctx, &q->obj, &hw_queue_ops);
-	if (rc) {
-		base_free(&ctx->alloc, q, sizeof(*q));
+	rc = core_object_new(ctx, &hw_queue_ops, &obj);
+	if (rc)
 		return rc;
-	}
+	q = container_of(obj, struct core_hw_queue, obj);
 	q->viommu = viommu;
 	core_object_get(&viommu->obj);
 	q->iova = iova;

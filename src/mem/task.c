@@ -21,14 +21,17 @@ int task_clear(struct siommu_task *task, u64 dst, u64 n)
 	return 0;
 }
 
-/* Return: 0 if the caller's [src, src + n) is all zero, else -E2BIG or -EFAULT. */
+/*
+ * Return: 0 if the caller's [src, src + n) is all zero, else -E2BIG or -EFAULT,
+ * whichever comes first: a chunk never reaches into the page after.
+ */
 static int check_zero(struct siommu_task *task, u64 src, u64 n)
 {
 	u8 buf[256];
 	int rc;
 
 	while (n) {
-		size_t chunk = min_u64(n, sizeof(buf));
+		size_t chunk = min_u64(n, sizeof(buf) - (src & (sizeof(buf) - 1)));
 		size_t i;
 
 		rc = task_copy_in(task, buf, src, chunk);

@@ -37,11 +37,12 @@ static void selftest_destroy(struct core_ctx *ctx, struct core_object *obj)
 		st->hw->unit->ops->device_destroy(st->hw);
 	if (st->group)
 		machine_group_put(ctx->machine, st->group);
-	base_free(&ctx->alloc, st, sizeof(*st));
+	core_object_free(ctx, obj);
 }
 
 static const struct core_object_ops selftest_ops = {
 	.type = CORE_SELFTEST,
+	.size = sizeof(struct selftest),
 	.name = "test device",
 	.destroy = selftest_destroy,
 };
@@ -79,16 +80,13 @@ static int mock_domain(struct abi_call *call, struct iommu_test_cmd *cmd)
 	struct core_ctx *ctx = call->ctx;
 	struct selftest *st;
 	u32 pt_id = cmd->id;
+	struct core_object *obj;
 	int rc;
 
-	st = base_zalloc(&ctx->alloc, sizeof(*st));
-	if (!st)
-		return -ENOMEM;
-	rc = core_object_init(ctx, &st->obj, &selftest_ops);
-	if (rc) {
-		base_free(&ctx->alloc, st, sizeof(*st));
+	rc = core_object_new(ctx, &selftest_ops, &obj);
+	if (rc)
 		return rc;
-	}
+	st = container_of(obj, struct selftest, obj);
 	rc = make_device(ctx, st, flags);
 	if (!rc)
 		rc = core_device_attach(st->dev, IOMMU_NO_PASID, &pt_id);

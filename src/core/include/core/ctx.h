@@ -49,13 +49,16 @@ struct core_object;
 /**
  * struct core_object_ops - one kind of object
  * @type: which
+ * @size: bytes of its structure, which begins with the core_object
  * @name: for people
  * @busy: something outside the context still uses it; may be NULL
- * @destroy: end it and free it; nobody uses it any more. Cannot fail
+ * @destroy: end it, with core_object_free() last; nobody uses it any more.
+ *	Cannot fail
  * @show: print what there is to know, without a newline at the end
  */
 struct core_object_ops {
 	enum core_type type;
+	size_t size;
 	const char *name;
 	bool (*busy)(struct core_ctx *ctx, struct core_object *obj);
 	void (*destroy)(struct core_ctx *ctx, struct core_object *obj);
@@ -144,13 +147,16 @@ void core_ctx_put(struct core_ctx *ctx);
 bool core_ctx_tryget(struct core_ctx *ctx) __must_check;
 
 /*
- * The life of an object: reserve an id for it, build it, publish it; or give
- * the id back. Nobody else can find it before it is published.
+ * The life of an object: memory and an id for it, then build it, then publish
+ * it; or give both back. Nobody else can find it before it is published.
  */
-int core_object_init(struct core_ctx *ctx, struct core_object *obj,
-		     const struct core_object_ops *ops) __must_check;
+int core_object_new(struct core_ctx *ctx, const struct core_object_ops *ops,
+		    struct core_object **out) __must_check;
 void core_object_publish(struct core_ctx *ctx, struct core_object *obj);
 void core_object_abort(struct core_ctx *ctx, struct core_object *obj);
+
+/* The memory only: what destroy ends with. */
+void core_object_free(struct core_ctx *ctx, struct core_object *obj);
 
 /* Undo an object that is complete but was not published: destroy it too. */
 void core_object_undo(struct core_ctx *ctx, struct core_object *obj);

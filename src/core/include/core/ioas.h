@@ -116,6 +116,10 @@ static inline u64 area_byte(const struct core_area *area, u64 iova)
 struct core_area *area_first(struct core_ioas *ioas, u64 start, u64 last);
 struct core_area *area_next(struct core_area *area, u64 start, u64 last);
 
+/* Call @fn for every area of the context; several may show one page list. */
+void core_for_each_area(struct core_ctx *ctx, void (*fn)(struct core_area *area, void *arg),
+			void *arg);
+
 /**
  * struct area_walk - areas that cover a range without a gap
  * @area: the current one; NULL when the walk has ended
