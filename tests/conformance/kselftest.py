@@ -27,13 +27,22 @@ PLAN = re.compile(r"^1\.\.(\d+)")
 # The cases that skip themselves on a perfect kernel.
 SKIPS_BY_DESIGN = ["iommufd_viommu.no_viommu.*"]
 
-# The cases that map MAP_HUGETLB memory.
-NEED_HUGE_PAGES = [
-    "iommufd_ioas.*.access_domain_destory",
-    "iommufd_mock_domain.*_hugepage.*",
-    "iommufd_dirty_tracking.*_huge.*",
-    "vfio_compat_mock_domain.*.huge_map",
-]
+# What a machine may not give: the reason, and the cases that fail without it.
+LACKING = {
+    "huge-pages": ("needs huge pages, which this machine does not give", [
+        "iommufd_ioas.*.access_domain_destory",
+        "iommufd_mock_domain.*_hugepage.*",
+        "iommufd_dirty_tracking.*_huge.*",
+        "vfio_compat_mock_domain.*.huge_map",
+    ]),
+    # Pages of a process that has died can only be held where its shared memory
+    # may be opened, and an ordinary user may lock little memory.
+    "root": ("needs root: to hold a dead process's memory, or to lock much", [
+        "iommufd_ioas.*.fork_gone",
+        "iommufd_dirty_tracking.*M.get_dirty_bitmap*",
+        "iommufd_dirty_tracking.*M_huge.*",
+    ]),
+}
 
 PROGRESS_SECONDS = 10
 DIAGNOSTIC_LINES = 12
@@ -98,7 +107,7 @@ def parse_log(lines):
     return planned, results, diagnostics
 
 
-def judge_case(case, result, gap, huge_pages):
+def judge_case(case, result, gap, lacks):
     """(verdict, reason) of one case that printed a result"""
     passed, directive, reason = result
     if directive == "SKIP":
@@ -111,20 +120,21 @@ def judge_case(case, result, gap, huge_pages):
         if gap:
             return "fail", "it passes now: remove it from gaps"
         return "pass", ""
-    if not huge_pages and matches(case, NEED_HUGE_PAGES):
-        return "skip", "needs huge pages, which this machine does not give"
+    for what in lacks:
+        if matches(case, LACKING[what][1]):
+            return "skip", LACKING[what][0]
     if gap:
         return "skip", "listed in gaps: " + gap
     return "fail", reason
 
 
-def judge(expected, log, gaps, huge_pages, ending):
+def judge(expected, log, gaps, lacks, ending):
     """A list of (verdict, case, reason, output) over all cases that were to run."""
     planned, results, diagnostics = parse_log(log)
     verdicts, last_words = [], log[-DIAGNOSTIC_LINES:]
     for case in expected or results:
         if case in results:
-            verdict, reason = judge_case(case, results[case], gaps.get(case), huge_pages)
+            verdict, reason = judge_case(case, results[case], gaps.get(case), lacks)
             verdicts.append((verdict, case, reason, diagnostics[case]))
         else:
             verdicts.append(("fail", case, "no result: " + ending, last_words))
@@ -223,7 +233,7 @@ def arguments():
     parser.add_argument("--log", help="where the program's output goes")
     parser.add_argument("--results", help="where the results are added")
     parser.add_argument("--gaps", help="the file of known gaps")
-    parser.add_argument("--no-huge-pages", action="store_true")
+    parser.add_argument("--lacks", action="append", default=[], choices=LACKING)
     parser.add_argument("--time-limit", type=int, default=600, metavar="SECONDS")
     return parser.parse_args()
 
@@ -256,7 +266,7 @@ def main():
     with open(log, encoding="utf-8", errors="replace") as file:
         lines = file.read().splitlines()
 
-    verdicts = judge(chosen, lines, gaps, not args.no_huge_pages, ending)
+    verdicts = judge(chosen, lines, gaps, args.lacks, ending)
     verdicts += [("fail", case, "gaps names a case that does not exist", [])
                  for case in gaps if cases and case not in cases]
     write_results(args.results, args.suite, verdicts)

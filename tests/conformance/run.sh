@@ -184,7 +184,7 @@ get_huge_pages()
     fi
     [ "${free:-0}" -ge $HUGE_PAGES ] && return
     say "only ${free:-0} of $HUGE_PAGES huge pages: what needs them counts as skipped"
-    common+=(--no-huge-pages)
+    common+=(--lacks huge-pages)
 }
 
 run_suite()
@@ -280,6 +280,7 @@ main()
     trap clean_up EXIT
     trap 'exit 130' INT TERM
     get_huge_pages
+    [ "$(id -u)" = 0 ] || common+=(--lacks root)
     for suite in $suites; do
         run_suite "$suite"
     done

@@ -57,8 +57,8 @@ few                  v1                        t1
 """
 
 
-def verdicts(log, expected=(), gaps=None, huge_pages=True, ending="it ended"):
-    judged = kselftest.judge(list(expected), log, gaps or {}, huge_pages, ending)
+def verdicts(log, expected=(), gaps=None, lacks=(), ending="it ended"):
+    judged = kselftest.judge(list(expected), log, gaps or {}, lacks, ending)
     return {case: (verdict, reason) for verdict, case, reason, _ in judged}
 
 
@@ -71,7 +71,7 @@ class Judging(unittest.TestCase):
         self.assertEqual(self.count(verdicts(LOG)), (1, 3, 1))
 
     def test_a_failure_shows_its_output(self):
-        judged = kselftest.judge([], LOG, {}, True, "")
+        judged = kselftest.judge([], LOG, {}, (), "")
         output = [lines for _, case, _, lines in judged if case == "alpha.two"][0]
         self.assertEqual(len(output), 2)
         self.assertIn("Expected 1", output[0])
@@ -82,7 +82,7 @@ class Judging(unittest.TestCase):
         self.assertEqual(found["alpha.four"], ("fail", "skipped itself: no fault injection"))
 
     def test_without_huge_pages_what_needs_them_is_skipped(self):
-        found = verdicts(LOG, huge_pages=False)
+        found = verdicts(LOG, lacks=["huge-pages"])
         self.assertEqual(found["vfio_compat_mock_domain.Ver1v2.huge_map"][0], "skip")
         self.assertEqual(found["alpha.two"][0], "fail")
 
