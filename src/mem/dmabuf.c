@@ -11,6 +11,7 @@ static void dmabuf_release(struct mem_file *file)
 	struct mem_dmabuf *dmabuf = container_of(file, struct mem_dmabuf, file);
 	struct base_alloc *alloc = dmabuf->host->alloc;
 
+	mem_file_destroy(&dmabuf->file);
 	pthread_mutex_destroy(&dmabuf->lock);
 	base_free(alloc, dmabuf->block, dmabuf->bytes + PAGE_BYTES);
 	base_free(alloc, dmabuf, sizeof(*dmabuf));

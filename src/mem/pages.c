@@ -406,7 +406,10 @@ void mem_pages_move(struct mem_pages *pages, struct mem_space *space)
 
 	mem_uncharge(old, pages->account, pages->npinned);
 	mem_space_get(space);
+	/* Others look at whose pages these are, by way of host->pinned. */
+	pthread_mutex_lock(&space->host->lock);
 	pages->space = space;
+	pthread_mutex_unlock(&space->host->lock);
 	mem_space_put(old);
 }
 
@@ -448,40 +451,44 @@ static bool same_page(const struct identity *a, const struct identity *b)
 	return a->space == b->space && a->uva == b->uva;
 }
 
-/* Context: host->lock. */
-static int identify_hpa(struct mem_host *host, hpa_t hpa, struct mem_space *here,
-			struct identity *id)
+/*
+ * What a region shows at @hpa. A window says whose memory it is and where, not
+ * which file is behind it: that client would have to be asked, and may take
+ * forever to answer. Context: host->lock.
+ */
+static void identify_in(const struct mem_region *r, hpa_t hpa, struct identity *id)
 {
-	struct mem_region *r = region_find(host, hpa);
+	u64 byte = hpa - r->node.start;
 
-	if (!r)
-		return here->direct ? identify(here, hpa, id) : -EFAULT;
 	if (r->space)
-		return identify(r->space, r->uva + (hpa - r->node.start), id);
-	*id = (struct identity){
-		.dev = r->dev,
-		.ino = r->ino,
-		.offset = r->offset + (hpa - r->node.start),
-	};
-	return 0;
+		*id = (struct identity){ .space = r->space, .uva = r->uva + byte };
+	else
+		*id = (struct identity){
+			.dev = r->dev,
+			.ino = r->ino,
+			.offset = r->offset + byte,
+		};
 }
 
 bool mem_hpa_is(struct mem_host *host, hpa_t hpa, struct mem_space *space, u64 uva)
 {
 	struct identity want, have;
-	bool same = false;
+	struct mem_region *r;
 
 	if (identify(space, uva, &want))
 		return false;
 	pthread_mutex_lock(&host->lock);
-	if (!identify_hpa(host, hpa, space, &have))
-		same = same_page(&want, &have);
+	r = region_find(host, hpa);
+	if (r)
+		identify_in(r, hpa, &have);
 	pthread_mutex_unlock(&host->lock);
-	return same;
+	if (!r && (!space->direct || identify(space, hpa, &have)))
+		return false;
+	return same_page(&want, &have);
 }
 
 /* Does @pages hold the page @want? Context: host->lock. */
-static bool holds(struct mem_host *host, struct mem_pages *pages, const struct identity *want)
+static bool holds(struct mem_pages *pages, const struct identity *want)
 {
 	struct itree_node *n;
 	struct identity have;
@@ -496,7 +503,9 @@ static bool holds(struct mem_host *host, struct mem_pages *pages, const struct i
 	if (!want->ino || pages->kind == MEM_PAGES_DMABUF)
 		return false;
 	n = itree_first(&pages->pins, 0, U64_MAX);
-	if (identify_hpa(host, mem_pages_hpa(pages, n->start << PAGE_LG2), pages->space, &have))
+	if (pages->region)
+		identify_in(pages->region, mem_pages_hpa(pages, n->start << PAGE_LG2), &have);
+	else if (identify(pages->space, pages->base + (n->start << PAGE_LG2), &have))
 		return false;
 	if (have.dev != want->dev || have.ino != want->ino)
 		return false;
@@ -519,7 +528,7 @@ int mem_page_pins(struct mem_host *host, struct mem_space *space, u64 uva)
 		return -EOPNOTSUPP;
 	pthread_mutex_lock(&host->lock);
 	LIST_FOREACH(pages, &host->pinned, link)
-		n += holds(host, pages, &want);
+		n += holds(pages, &want);
 	pthread_mutex_unlock(&host->lock);
 	return n;
 }

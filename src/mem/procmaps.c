@@ -2,14 +2,15 @@
 /*
  * A mapping counts as memory that can be pinned if it can be read and is not a
  * window on a device or on the kernel: those are what get_user_pages() refuses
- * too. The text cannot tell hugetlbfs from tmpfs by itself; its page size is
- * taken from the file system's name in the path, which is what the selftests
- * and every user of memfd_create(MFD_HUGETLB) show.
+ * too. The text does not tell the size of pages: hugetlbfs is known by its name
+ * in the path, and behind a memfd by its device.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -87,6 +88,20 @@ static int find_query(int fd, u64 uva, struct mem_vma *vma)
 	return 0;
 }
 
+/* Is it the device of memfds that are made of huge pages? */
+static bool is_huge_memfd(u64 dev)
+{
+	int fd = memfd_create("hugetlb", MFD_CLOEXEC | MFD_HUGETLB);
+	struct stat st = { 0 };
+	bool same;
+
+	if (fd < 0)
+		return false;
+	same = !fstat(fd, &st) && st.st_dev == dev;
+	close(fd);
+	return same;
+}
+
 /* Parse one line; false if it does not cover @uva. */
 static bool parse_line(const char *line, u64 uva, struct mem_vma *vma, bool *special)
 {
@@ -103,8 +118,11 @@ static bool parse_line(const char *line, u64 uva, struct mem_vma *vma, bool *spe
 	*special = perms[0] != 'r' || is_special(line + name);
 	vma->start = start;
 	vma->last = end - 1;
-	vma->page_bytes = strstr(line + name, "hugepage") ? HUGETLB_BYTES : PAGE_BYTES;
 	vma->dev = ino ? makedev(dev_major, dev_minor) : 0;
+	vma->page_bytes = PAGE_BYTES;
+	if (strstr(line + name, "hugepage") ||
+	    (!strncmp(line + name, "/memfd:", 7) && is_huge_memfd(vma->dev)))
+		vma->page_bytes = HUGETLB_BYTES;
 	vma->ino = ino;
 	vma->offset = offset;
 	vma->readable = perms[0] == 'r';

@@ -9,8 +9,8 @@
  * one space is bounded, because the space above 2^47 is shared by all clients.
  *
  * A file is mapped into this process, once per client and as a whole, aligned so
- * that superpages line up. Memory that a client shares with others is such a
- * file too, if the system lets us open it.
+ * that superpages line up, while any of it is pinned. Memory that a client shares
+ * with others is such a file too, if the system lets us open it.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,6 +24,10 @@
 #define MAX_WINDOWS  128
 
 #define HUGE_ALIGN ((u64)1 << 30)
+
+/* Mapped files: of one space, and of one file that is mapped as a whole. */
+#define HELD_MAX_BYTES	((u64)1 << 40)
+#define WHOLE_MAX_BYTES ((u64)64 << 30)
 
 struct mem_region *region_find(struct mem_host *host, hpa_t hpa)
 {
@@ -193,12 +197,10 @@ static void *map_file(int fd, u64 offset, u64 length)
 }
 
 /* Context: host->lock. */
-static void use(struct mem_space *space, struct mem_region *r, const struct extent *need,
-		struct mem_region **out, hpa_t *hpa)
+static void use(struct mem_region *r, const struct extent *need, struct mem_region **out,
+		hpa_t *hpa)
 {
 	r->refs++;
-	if (space->idle == r)
-		space->idle = NULL;
 	*out = r;
 	*hpa = r->node.start + (need->offset - r->offset);
 }
@@ -217,7 +219,7 @@ bool region_held_find(struct mem_space *space, const struct extent *need, struct
 	pthread_mutex_lock(&space->host->lock);
 	LIST_FOREACH(r, &space->held, link) {
 		if (covers(r, need)) {
-			use(space, r, need, out, hpa);
+			use(r, need, out, hpa);
 			break;
 		}
 	}
@@ -225,90 +227,112 @@ bool region_held_find(struct mem_space *space, const struct extent *need, struct
 	return r;
 }
 
+/*
+ * Map all of it, since other mappings will want the rest; but no more than a
+ * space can have, or than is asked for when a file is huge: addresses here are
+ * everybody's. Context: host->lock. Return: false if there is no room.
+ */
+static bool reserve(struct mem_space *space, const struct extent *whole,
+		    const struct extent *need, const struct extent **chosen)
+{
+	u64 room = HELD_MAX_BYTES - space->held_bytes;
+
+	*chosen = whole->bytes <= WHOLE_MAX_BYTES && whole->bytes <= room ? whole : need;
+	if ((*chosen)->bytes > room)
+		return false;
+	space->held_bytes += (*chosen)->bytes;
+	return true;
+}
+
+static void unreserve(struct mem_space *space, u64 bytes)
+{
+	pthread_mutex_lock(&space->host->lock);
+	space->held_bytes -= bytes;
+	pthread_mutex_unlock(&space->host->lock);
+}
+
 int region_held_add(struct mem_space *space, int fd, const struct extent *whole,
 		    const struct extent *need, struct mem_region **out, hpa_t *hpa)
 {
 	struct mem_host *host = space->host;
+	const struct extent *chosen;
 	struct mem_region *r;
+	bool has_room;
 	void *p;
 	int rc;
 
 	r = base_zalloc(host->alloc, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
-	p = map_file(fd, whole->offset, whole->bytes);
+	pthread_mutex_lock(&host->lock);
+	has_room = reserve(space, whole, need, &chosen);
+	pthread_mutex_unlock(&host->lock);
+	if (!has_room) {
+		rc = -ENOMEM;
+		goto err_free;
+	}
+	p = map_file(fd, chosen->offset, chosen->bytes);
 	if (p == MAP_FAILED) {
 		rc = errno == ENOMEM ? -ENOMEM : -EINVAL;
-		base_free(host->alloc, r, sizeof(*r));
-		return rc;
+		goto err_unreserve;
 	}
 	r->node.start = (uintptr_t)p;
-	r->node.last = (uintptr_t)p + whole->bytes - 1;
+	r->node.last = (uintptr_t)p + chosen->bytes - 1;
+	/* Page lists may move to another space, and still use this one's mapping. */
 	r->holder = space;
-	r->dev = whole->dev;
-	r->ino = whole->ino;
-	r->offset = whole->offset;
+	mem_space_get(space);
+	r->dev = chosen->dev;
+	r->ino = chosen->ino;
+	r->offset = chosen->offset;
 	pthread_mutex_lock(&host->lock);
 	itree_insert(&host->regions, &r->node);
 	LIST_INSERT_HEAD(&space->held, r, link);
-	use(space, r, need, out, hpa);
+	use(r, need, out, hpa);
 	pthread_mutex_unlock(&host->lock);
 	return 0;
+
+err_unreserve:
+	unreserve(space, chosen->bytes);
+err_free:
+	base_free(host->alloc, r, sizeof(*r));
+	return rc;
 }
 
+/* The last page list has let go of it. */
 static void file_unmap(struct mem_host *host, struct mem_region *r)
 {
-	munmap((void *)(uintptr_t)r->node.start, r->node.last - r->node.start + 1);
+	u64 bytes = r->node.last - r->node.start + 1;
+
+	munmap((void *)(uintptr_t)r->node.start, bytes);
+	unreserve(r->holder, bytes);
+	mem_space_put(r->holder);
 	base_free(host->alloc, r, sizeof(*r));
-}
-
-/*
- * One mapping of a space's files is kept when nobody uses it: a client that maps
- * and unmaps the same memory would otherwise pay for it each time.
- * Context: host->lock. Return: a region that is to be unmapped, or NULL.
- */
-static struct mem_region *held_put(struct mem_region *r)
-{
-	struct mem_region *old = r->holder->idle;
-
-	if (--r->refs)
-		return NULL;
-	r->holder->idle = r;
-	if (old) {
-		LIST_REMOVE(old, link);
-		itree_remove(&r->holder->host->regions, &old->node);
-	}
-	return old;
 }
 
 void region_put(struct mem_host *host, struct mem_region *r)
 {
-	struct mem_region *unmap = NULL;
+	bool unmap;
 
 	if (!r)
 		return;
 	pthread_mutex_lock(&host->lock);
-	if (r->space)
-		r->refs--;
-	else
-		unmap = held_put(r);
+	r->refs--;
+	unmap = !r->space && !r->refs;
+	if (unmap) {
+		LIST_REMOVE(r, link);
+		itree_remove(&host->regions, &r->node);
+	}
 	pthread_mutex_unlock(&host->lock);
 	if (unmap)
-		file_unmap(host, unmap);
+		file_unmap(host, r);
 }
 
 void region_space_end(struct mem_space *space)
 {
-	struct mem_host *host = space->host;
 	struct mem_region *r;
 
-	pthread_mutex_lock(&host->lock);
+	pthread_mutex_lock(&space->host->lock);
 	while ((r = LIST_FIRST(&space->windows)))
 		window_free(space, r);
-	while ((r = LIST_FIRST(&space->held))) {
-		LIST_REMOVE(r, link);
-		itree_remove(&host->regions, &r->node);
-		file_unmap(host, r);
-	}
-	pthread_mutex_unlock(&host->lock);
+	pthread_mutex_unlock(&space->host->lock);
 }

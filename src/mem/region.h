@@ -28,8 +28,9 @@ bool region_held_find(struct mem_space *space, const struct extent *need, struct
 		      hpa_t *hpa) __must_check;
 
 /*
- * Map @whole, bytes of the file @fd, for @space, and use it for @need, a part of
- * it. It is writable if the file can be opened so. Return: 0, -ENOMEM, -EINVAL.
+ * Map @whole, bytes of the file @fd, for @space, or only @need, a part of it, if
+ * that is very much, and use it for @need. It is writable if the file can be
+ * opened so. Return: 0, -ENOMEM, -EINVAL.
  */
 int region_held_add(struct mem_space *space, int fd, const struct extent *whole,
 		    const struct extent *need, struct mem_region **out, hpa_t *hpa) __must_check;

@@ -67,6 +67,7 @@ static void access_release(struct mem_file *file)
 		core_access_destroy(ta->access);
 		pthread_mutex_unlock(&ctx->lock);
 	}
+	mem_file_destroy(&ta->file);
 	pthread_mutex_destroy(&ta->lock);
 	base_free(&ctx->alloc, ta, sizeof(*ta));
 	core_ctx_put(ctx);

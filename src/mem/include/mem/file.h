@@ -59,6 +59,15 @@ static inline void mem_file_init(struct mem_file *file, const struct mem_file_op
 	file->door = NULL;
 }
 
+/*
+ * For the owner, when the memory goes. That may be long after the release: the
+ * owner may go on to say what there is to read when nobody can read it any more.
+ */
+static inline void mem_file_destroy(struct mem_file *file)
+{
+	pthread_mutex_destroy(&file->lock);
+}
+
 static inline void mem_file_get(struct mem_file *file)
 {
 	atomic_fetch_add(&file->refs, 1);
@@ -66,10 +75,8 @@ static inline void mem_file_get(struct mem_file *file)
 
 static inline void mem_file_put(struct mem_file *file)
 {
-	if (atomic_fetch_sub(&file->refs, 1) != 1)
-		return;
-	pthread_mutex_destroy(&file->lock);
-	file->ops->release(file);
+	if (atomic_fetch_sub(&file->refs, 1) == 1)
+		file->ops->release(file);
 }
 
 /* For the owner: there is something to read, or nothing any more. */

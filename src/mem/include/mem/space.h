@@ -150,7 +150,7 @@ struct mem_space_ops {
  * @windows: hpas that stand for its memory, under host->lock
  * @nwindows: how many
  * @held: files mapped here on its behalf, under host->lock
- * @idle: the one of them that nobody uses, kept for the next who asks; or NULL
+ * @held_bytes: how much that is
  * @pinned: pages pinned on its behalf (VmPin), under host->lock
  * @locked: pages charged to its own limit (VmLck), under host->lock
  */
@@ -163,7 +163,7 @@ struct mem_space {
 	LIST_HEAD(, mem_region) windows;
 	unsigned int nwindows;
 	LIST_HEAD(, mem_region) held;
-	struct mem_region *idle;
+	u64 held_bytes;
 	u64 pinned;
 	u64 locked;
 };
