@@ -140,6 +140,9 @@ int core_access_replace(struct core_access *access, u32 ioas_id)
 	core_object_get(&ioas->obj);
 	leave(access);
 	rc = join(access, ioas);
+	/* Somebody who tells the accesses of the new one may have it as his next. */
+	while (hold.busy)
+		pthread_cond_wait(&ctx->idle, &ctx->lock);
 	core_ioas_remove_access(ctx, ioas, &hold);
 	core_object_put(&ioas->obj);
 	return rc;

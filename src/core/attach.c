@@ -96,7 +96,7 @@ static int hw_attach(struct core_device *dev, struct core_attach *a, struct core
 		return rc;
 	}
 	if (old && a->hwpt->fault)
-		core_fault_cancel(a->hwpt->fault, old);
+		core_fault_cancel(a->hwpt->fault, old, NULL);
 	base_free(alloc, old, sizeof(*old));
 	a->handle = handle;
 	return 0;
@@ -108,9 +108,19 @@ static void hw_detach(struct core_device *dev, struct core_attach *a)
 		return;
 	iommu_detach(dev->dev, a->pasid);
 	if (a->hwpt->fault)
-		core_fault_cancel(a->hwpt->fault, a->handle);
+		core_fault_cancel(a->hwpt->fault, a->handle, NULL);
 	base_free(&dev->ctx->alloc, a->handle, sizeof(*a->handle));
 	a->handle = NULL;
+}
+
+/* @dev leaves the group's attachment: faults are told as from one that stays. */
+static void hand_over(struct core_device *dev, struct core_attach *a)
+{
+	if (!a->handle || a->handle->cookie != dev)
+		return;
+	pthread_mutex_lock(&dev->dev->group->lock);
+	a->handle->cookie = LIST_FIRST(&a->devices)->dev;
+	pthread_mutex_unlock(&dev->dev->group->lock);
 }
 
 /* The IOAS in which the device's unusable IOVAs are reserved, if any. */
@@ -239,6 +249,34 @@ static int do_replace(struct core_device *dev, u32 pasid, struct core_hwpt *hwpt
 	return 0;
 }
 
+/*
+ * A device that is attached to nothing can wait for the areas, so what is wrong
+ * with attaching is found first, and at less cost; one that is in use gets a
+ * table that is complete.
+ */
+static int attach_and_fill(struct core_device *dev, u32 pasid, struct core_ioas *ioas,
+			   struct core_hwpt_paging *hwpt)
+{
+	struct core_hwpt *none;
+	int rc;
+
+	rc = do_attach(dev, pasid, &hwpt->common, &none);
+	if (rc)
+		return rc;
+	rc = core_ioas_add_hwpt(dev->ctx, ioas, hwpt);
+	if (rc)
+		core_device_detach(dev, pasid);
+	return rc;
+}
+
+static int fill_and_replace(struct core_device *dev, u32 pasid, struct core_ioas *ioas,
+			    struct core_hwpt_paging *hwpt, struct core_hwpt **old)
+{
+	int rc = core_ioas_add_hwpt(dev->ctx, ioas, hwpt);
+
+	return rc ? rc : do_replace(dev, pasid, &hwpt->common, old);
+}
+
 /* Use an automatic HWPT of @ioas: one that fits, or a new one. */
 static int attach_ioas(struct core_device *dev, u32 pasid, struct core_ioas *ioas, u32 *pt_id,
 		       attach_fn fn, struct core_hwpt **old)
@@ -257,10 +295,11 @@ static int attach_ioas(struct core_device *dev, u32 pasid, struct core_ioas *ioa
 			*pt_id = hwpt->common.obj.id;
 		return rc;
 	}
-	rc = core_hwpt_paging_alloc(dev->ctx, ioas, dev, 0, NULL, &hwpt);
+	rc = core_hwpt_paging_new(dev->ctx, ioas, dev, 0, NULL, &hwpt);
 	if (rc)
 		return rc;
-	rc = fn(dev, pasid, &hwpt->common, old);
+	rc = fn == do_attach ? attach_and_fill(dev, pasid, ioas, hwpt)
+			     : fill_and_replace(dev, pasid, ioas, hwpt, old);
 	if (rc) {
 		core_object_undo(dev->ctx, &hwpt->common.obj);
 		return rc;
@@ -324,6 +363,8 @@ void core_device_detach(struct core_device *dev, u32 pasid)
 		hw_detach(dev, a);
 		LIST_REMOVE(a, link);
 		base_free(&ctx->alloc, a, sizeof(*a));
+	} else {
+		hand_over(dev, a);
 	}
 	if (ioas)
 		core_ioas_unreserve(ctx, ioas, dev->dev);

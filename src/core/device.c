@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/device.h"
+#include "core/eventq.h"
 #include "core/machine.h"
 #include "core/viommu.h"
 #include "iommu/mock.h"
@@ -62,8 +63,13 @@ static void release(struct core_ctx *ctx, struct iommu_group *group)
 static void device_destroy(struct core_ctx *ctx, struct core_object *obj)
 {
 	struct core_device *dev = container_of(obj, struct core_device, obj);
+	struct core_attach *attach;
 
 	iommu_fault_forget(dev->dev);
+	/* Others of the group may go on; what this one asked for ends with it. */
+	LIST_FOREACH(attach, &dev->group->attaches, link)
+		if (attach->hwpt->fault)
+			core_fault_cancel(attach->hwpt->fault, attach->handle, dev->dev);
 	release(ctx, dev->dev->group);
 	group_put(ctx, dev->group);
 	core_object_free(ctx, obj);
@@ -115,6 +121,7 @@ int core_device_bind(struct core_ctx *ctx, struct iommu_device *hw, bool test,
 	rc = claim(ctx, hw->group);
 	if (rc)
 		goto err_group;
+	iommu_fault_listen(hw);
 	/* The driver is a user until it unbinds. */
 	core_object_get(&dev->obj);
 	core_object_publish(ctx, &dev->obj);

@@ -41,23 +41,27 @@ struct collector {
 };
 
 /*
- * Merge the piece into the user's memory. A bitmap that cannot be written loses
- * its bits without an error: the kernel's ioctl does not report it either.
+ * Merge the piece into the user's memory. What cannot be written loses its bits
+ * without an error, as the kernel's ioctl does not report it either; page by
+ * page, because the page before may well be there.
  */
 static void flush(struct collector *c)
 {
-	u64 first = c->piece * PIECE_BYTES;
-	u64 n = min_u64(PIECE_BYTES, (c->nbits + 7) / 8 - first);
-	u8 old[PIECE_BYTES];
-	u64 i;
+	u64 at = c->piece * PIECE_BYTES;
+	u64 end = min_u64(at + PIECE_BYTES, (c->nbits + 7) / 8);
+	u8 *bits = c->bits, old[PIECE_BYTES];
+	u64 n, i;
 
 	if (!c->loaded)
 		return;
 	c->loaded = false;
-	if (!task_copy_in(c->task, old, c->uptr + first, n)) {
+	for (; at < end; at += n, bits += n) {
+		n = min_u64(end - at, PAGE_BYTES - ((c->uptr + at) & (PAGE_BYTES - 1)));
+		if (task_copy_in(c->task, old, c->uptr + at, n))
+			continue;
 		for (i = 0; i < n; i++)
-			c->bits[i] |= old[i];
-		(void)!task_copy_out(c->task, c->uptr + first, c->bits, n);
+			bits[i] |= old[i];
+		(void)!task_copy_out(c->task, c->uptr + at, bits, n);
 	}
 	memset(c->bits, 0, sizeof(c->bits));
 }

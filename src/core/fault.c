@@ -25,11 +25,10 @@ static void show_readable(struct core_fault *fault)
 static void compose(const struct iommu_fault_group *group, u32 i, struct iommu_hwpt_pgfault *out)
 {
 	const struct iommu_fault *fault = &group->faults[i];
-	struct core_device *dev = group->handle->cookie;
 
 	*out = (struct iommu_hwpt_pgfault){
 		.flags = fault->flags,
-		.dev_id = dev->obj.id,
+		.dev_id = group->dev_id,
 		.pasid = fault->pasid,
 		.grpid = fault->grpid,
 		.perm = fault->perm,
@@ -108,12 +107,18 @@ static int respond_one(struct core_fault *fault, struct siommu_task *task, u64 u
 		return -EINVAL;
 	pthread_mutex_lock(&fault->lock);
 	group = idtable_find(&fault->response, response.cookie);
-	if (group)
+	if (group) {
 		idtable_release(&fault->response, response.cookie);
+		fault->answering++;
+	}
 	pthread_mutex_unlock(&fault->lock);
 	if (!group)
 		return -EINVAL;
 	iommu_fault_respond(group, response.code);
+	pthread_mutex_lock(&fault->lock);
+	if (!--fault->answering)
+		pthread_cond_broadcast(&fault->answered);
+	pthread_mutex_unlock(&fault->lock);
 	return 0;
 }
 
@@ -152,12 +157,21 @@ static const struct mem_file_ops fault_file_ops = {
 	.release = fault_release,
 };
 
+/* Came it through @handle, and from @dev? NULL stands for any. */
+static bool is_from(const struct iommu_fault_group *group, const struct iommu_attach_handle *handle,
+		    const struct iommu_device *dev)
+{
+	return (!handle || group->handle == handle) && (!dev || group->dev == dev);
+}
+
 /*
- * Answer the groups that came through @handle, or all if it is NULL. A model may
+ * Answer the groups that came through @handle, and from @dev. A model may
  * take locks to answer that are held when it reports, so answers are given
- * without the queue's own.
+ * without the queue's own. The device may go when this has returned, so answers
+ * that others are giving are waited for.
  */
-static void answer(struct core_fault *fault, struct iommu_attach_handle *handle)
+static void answer(struct core_fault *fault, const struct iommu_attach_handle *handle,
+		   const struct iommu_device *dev)
 {
 	TAILQ_HEAD(, iommu_fault_group) ended = TAILQ_HEAD_INITIALIZER(ended);
 	struct iommu_fault_group *group, *next;
@@ -165,32 +179,38 @@ static void answer(struct core_fault *fault, struct iommu_attach_handle *handle)
 
 	pthread_mutex_lock(&fault->lock);
 	TAILQ_FOREACH_SAFE(group, &fault->deliver, link, next) {
-		if (handle && group->handle != handle)
+		if (!is_from(group, handle, dev))
 			continue;
 		TAILQ_REMOVE(&fault->deliver, group, link);
 		TAILQ_INSERT_TAIL(&ended, group, link);
 	}
 	for (id = 1; (group = idtable_next(&fault->response, &id)); id++) {
-		if (handle && group->handle != handle)
+		if (!is_from(group, handle, dev))
 			continue;
 		idtable_release(&fault->response, id);
 		TAILQ_INSERT_TAIL(&ended, group, link);
 	}
 	show_readable(fault);
+	while (fault->answering)
+		pthread_cond_wait(&fault->answered, &fault->lock);
 	pthread_mutex_unlock(&fault->lock);
 	TAILQ_FOREACH_SAFE(group, &ended, link, next)
 		iommu_fault_respond(group, IOMMUFD_PAGE_RESP_INVALID);
 }
 
-void core_fault_cancel(struct core_fault *fault, struct iommu_attach_handle *handle)
+void core_fault_cancel(struct core_fault *fault, const struct iommu_attach_handle *handle,
+		       const struct iommu_device *dev)
 {
-	answer(fault, handle);
+	answer(fault, handle, dev);
 }
 
 int core_fault_deliver(struct iommu_domain *domain, struct iommu_fault_group *group)
 {
 	struct core_fault *fault = domain->fault_cookie;
+	struct core_device *dev = group->handle->cookie;
 
+	/* Now, with the group's lock: the device may be gone when it is read. */
+	group->dev_id = dev->obj.id;
 	pthread_mutex_lock(&fault->lock);
 	TAILQ_INSERT_TAIL(&fault->deliver, group, link);
 	show_readable(fault);
@@ -202,8 +222,10 @@ static void fault_destroy(struct core_ctx *ctx, struct core_object *obj)
 {
 	struct core_fault *fault = container_of(obj, struct core_fault, obj);
 
-	answer(fault, NULL);
+	answer(fault, NULL, NULL);
 	idtable_destroy(&fault->response);
+	mem_file_destroy(&fault->file);
+	pthread_cond_destroy(&fault->answered);
 	pthread_mutex_destroy(&fault->lock);
 	core_object_free(ctx, obj);
 }
@@ -228,6 +250,7 @@ int core_fault_alloc(struct core_ctx *ctx, struct siommu_task *task, struct core
 	fault = container_of(obj, struct core_fault, obj);
 	fault->ctx = ctx;
 	pthread_mutex_init(&fault->lock, NULL);
+	pthread_cond_init(&fault->answered, NULL);
 	TAILQ_INIT(&fault->deliver);
 	idtable_init(&fault->response, &ctx->alloc);
 	rc = core_eventq_open(ctx, task, &fault->obj, &fault->file, &fault_file_ops, fd);

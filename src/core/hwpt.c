@@ -101,9 +101,9 @@ static int check_paging_flags(struct core_device *dev, u32 flags)
 	return 0;
 }
 
-int core_hwpt_paging_alloc(struct core_ctx *ctx, struct core_ioas *ioas, struct core_device *dev,
-			   u32 flags, const struct iommu_user_data *data,
-			   struct core_hwpt_paging **out)
+int core_hwpt_paging_new(struct core_ctx *ctx, struct core_ioas *ioas, struct core_device *dev,
+			 u32 flags, const struct iommu_user_data *data,
+			 struct core_hwpt_paging **out)
 {
 	const struct iommu_ops *ops = dev->dev->unit->ops;
 	struct core_hwpt_paging *hwpt;
@@ -130,14 +130,26 @@ int core_hwpt_paging_alloc(struct core_ctx *ctx, struct core_ioas *ioas, struct 
 	/* Decided before anything is mapped: some formats keep it in each entry. */
 	if (iommu_capable(dev->dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY))
 		hwpt->cache_coherent = hwpt->common.domain->cache_coherent;
-	rc = core_ioas_add_hwpt(ctx, ioas, hwpt);
-	if (rc)
-		goto err_undo;
 	*out = hwpt;
 	return 0;
 
 err_undo:
 	core_object_undo(ctx, &hwpt->common.obj);
+	return rc;
+}
+
+int core_hwpt_paging_alloc(struct core_ctx *ctx, struct core_ioas *ioas, struct core_device *dev,
+			   u32 flags, const struct iommu_user_data *data,
+			   struct core_hwpt_paging **out)
+{
+	int rc;
+
+	rc = core_hwpt_paging_new(ctx, ioas, dev, flags, data, out);
+	if (rc)
+		return rc;
+	rc = core_ioas_add_hwpt(ctx, ioas, *out);
+	if (rc)
+		core_object_undo(ctx, &(*out)->common.obj);
 	return rc;
 }
 

@@ -5,6 +5,7 @@
  * Mapping builds everything that can fail first - the page list, the area, the
  * page tables - and only then lets the area be found.
  */
+#include <fcntl.h>
 #include <string.h>
 #include <syslog.h>
 #include <linux/capability.h>
@@ -151,10 +152,9 @@ static void hole_freed(struct core_ioas *ioas, u64 start)
 	ioas->hint.start = min_u64(ioas->hint.start, start > reach ? start - reach : 0);
 }
 
-static u64 hole_hint(const struct core_ioas *ioas, u64 length, u64 align, u64 in_page)
+static u64 hole_hint(const struct core_ioas *ioas, u64 length, u64 align)
 {
-	if (length < ioas->hint.length || align < ioas->hint.align ||
-	    in_page != ioas->hint.in_page)
+	if (length < ioas->hint.length || align < ioas->hint.align)
 		return 0;
 	return ioas->hint.start;
 }
@@ -164,11 +164,13 @@ static bool find_hole(struct core_ioas *ioas, u64 start, u64 last, u64 length, u
 		      u64 in_page, u64 *iova)
 {
 	while (fit(start, last, length, align, in_page, iova)) {
+		/* The offset in a page is found from where the hole begins. */
+		u64 from = in_page ? start : *iova;
 		struct itree_node *a, *r;
 		u64 busy = 0;
 
-		a = itree_first(&ioas->areas, *iova, *iova + length - 1);
-		r = itree_first(&ioas->reserved, *iova, *iova + length - 1);
+		a = itree_first(&ioas->areas, from, *iova + length - 1);
+		r = itree_first(&ioas->reserved, from, *iova + length - 1);
 		if (!a && !r)
 			return true;
 		if (a)
@@ -202,7 +204,8 @@ static int choose_iova(struct core_ioas *ioas, u64 addr, u64 length, u64 *iova)
 	align = min_u64(align, MAX_AUTO_ALIGN);
 	if (align < ioas->alignment)
 		return -EINVAL;
-	first = max_u64(first, hole_hint(ioas, length, align, in_page));
+	if (!in_page)
+		first = max_u64(first, hole_hint(ioas, length, align));
 	if (itree_empty(&ioas->allowed)) {
 		found = find_hole(ioas, first, last, length, align, in_page, iova);
 	} else {
@@ -215,12 +218,13 @@ static int choose_iova(struct core_ioas *ioas, u64 addr, u64 length, u64 *iova)
 	}
 	if (!found)
 		return -ENOSPC;
-	ioas->hint = (struct core_hint){
-		.start = *iova,
-		.length = length,
-		.align = align,
-		.in_page = in_page,
-	};
+	/* With an offset a hole has one place only, which depends on where it begins. */
+	if (!in_page)
+		ioas->hint = (struct core_hint){
+			.start = *iova,
+			.length = length,
+			.align = align,
+		};
 	return 0;
 }
 
@@ -341,7 +345,14 @@ int core_source_get(struct siommu_task *task, int fd, struct core_source *source
 		return rc;
 	source->file = NULL;
 	source->fd = task->ops->open_fd(task, fd);
-	return source->fd < 0 ? source->fd : 0;
+	if (source->fd < 0)
+		return source->fd;
+	/* What was opened as a path only is no open file. */
+	if (fcntl(source->fd, F_GETFL) & O_PATH) {
+		close(source->fd);
+		return -EBADF;
+	}
+	return 0;
 }
 
 void core_source_put(struct core_source *source)

@@ -158,6 +158,7 @@ static void veventq_destroy(struct core_ctx *ctx, struct core_object *obj)
 	core_object_put(&q->viommu->obj);
 	while (!TAILQ_EMPTY(&q->events))
 		drop(q, TAILQ_FIRST(&q->events));
+	mem_file_destroy(&q->file);
 	pthread_mutex_destroy(&q->lock);
 	core_object_free(ctx, obj);
 }
@@ -166,7 +167,9 @@ static void veventq_show(struct core_object *obj, FILE *out)
 {
 	struct core_veventq *q = container_of(obj, struct core_veventq, obj);
 
+	pthread_mutex_lock(&q->lock);
 	fprintf(out, "of vIOMMU %u, %u of %u events", q->viommu->obj.id, q->nevents, q->depth);
+	pthread_mutex_unlock(&q->lock);
 }
 
 static const struct core_object_ops veventq_ops = {

@@ -299,8 +299,8 @@ int core_hw_queue_alloc(struct core_ctx *ctx, struct core_viommu *viommu, u32 ty
 			u64 iova, u64 length, struct core_hw_queue **out)
 {
 	const struct iommu_viommu_ops *ops = viommu->hw->ops;
+	hpa_t hpa = HPA_NONE;
 	struct core_hw_queue *q;
-	hpa_t hpa;
 	struct core_object *obj;
 	int rc;
 

@@ -127,9 +127,17 @@ static void drop_partial(struct iommu_device *dev, const struct iommu_fault *lik
 	}
 }
 
+void iommu_fault_listen(struct iommu_device *dev)
+{
+	pthread_mutex_lock(&dev->group->lock);
+	dev->listened = true;
+	pthread_mutex_unlock(&dev->group->lock);
+}
+
 void iommu_fault_forget(struct iommu_device *dev)
 {
 	pthread_mutex_lock(&dev->group->lock);
+	dev->listened = false;
 	drop_partial(dev, NULL);
 	pthread_mutex_unlock(&dev->group->lock);
 }
@@ -141,7 +149,8 @@ int iommu_report_fault(struct iommu_device *dev, const struct iommu_fault *fault
 	int rc = 0;
 
 	pthread_mutex_lock(&dev->group->lock);
-	handle = find_handler(dev, fault);
+	/* The rest of a group may be in use, and its attachment with it. */
+	handle = dev->listened ? find_handler(dev, fault) : NULL;
 	if (!handle) {
 		rc = -EINVAL;
 		goto out;

@@ -21,17 +21,21 @@ struct core_viommu;
  * @obj: the object; the open descriptor is one user
  * @ctx: the context, referenced by the open descriptor
  * @file: the descriptor
- * @lock: covers the groups
+ * @lock: covers what follows
+ * @answered: signalled when nobody is answering any more
  * @deliver: struct iommu_fault_group, not read yet
  * @response: those read and not answered, by cookie
+ * @answering: writers that are answering a group without @lock
  */
 struct core_fault {
 	struct core_object obj;
 	struct core_ctx *ctx;
 	struct mem_file file;
 	pthread_mutex_t lock;
+	pthread_cond_t answered;
 	TAILQ_HEAD(, iommu_fault_group) deliver;
 	struct idtable response;
+	unsigned int answering;
 };
 
 /* One event, or the record that some were lost. */
@@ -96,8 +100,12 @@ static inline struct core_fault *core_fault_find(struct core_ctx *ctx, u32 id)
 /* A domain's fault_handler; the cookie is the core_fault. */
 int core_fault_deliver(struct iommu_domain *domain, struct iommu_fault_group *group);
 
-/* An attachment ends: answer what came through it and is still open. */
-void core_fault_cancel(struct core_fault *fault, struct iommu_attach_handle *handle);
+/*
+ * An attachment, or one device of it, ends: answer what came through it, from
+ * any device if @dev is NULL, and is still open.
+ */
+void core_fault_cancel(struct core_fault *fault, const struct iommu_attach_handle *handle,
+		       const struct iommu_device *dev);
 
 /* Add an event. -EOPNOTSUPP without a queue of the type; -ENOMEM. */
 int core_veventq_report(struct core_viommu *viommu, u32 type, const void *data, size_t len);

@@ -93,6 +93,10 @@ static inline struct core_hwpt_paging *hwpt_stage2(struct core_hwpt *hwpt)
 int core_hwpt_paging_alloc(struct core_ctx *ctx, struct core_ioas *ioas, struct core_device *dev,
 			   u32 flags, const struct iommu_user_data *data,
 			   struct core_hwpt_paging **out) __must_check;
+/* The same, without any area in it: core_ioas_add_hwpt() is still to be called. */
+int core_hwpt_paging_new(struct core_ctx *ctx, struct core_ioas *ioas, struct core_device *dev,
+			 u32 flags, const struct iommu_user_data *data,
+			 struct core_hwpt_paging **out) __must_check;
 int core_hwpt_nested_alloc(struct core_ctx *ctx, struct core_hwpt_paging *parent,
 			   struct core_device *dev, u32 flags, const struct iommu_user_data *data,
 			   struct core_hwpt **out) __must_check;

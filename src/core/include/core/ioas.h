@@ -19,17 +19,15 @@ struct core_access;
 struct core_hwpt_paging;
 
 /**
- * struct core_hint - where automatic placement need not look again
+ * struct core_hint - where automatic placement of whole pages need not look again
  * @start: nothing below it fits a request with at least this
  * @length: number of bytes,
- * @align: at least this alignment,
- * @in_page: and this offset in a page
+ * @align: and at least this alignment
  */
 struct core_hint {
 	u64 start;
 	u64 length;
 	u64 align;
-	u64 in_page;
 };
 
 /**

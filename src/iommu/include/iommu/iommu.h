@@ -242,6 +242,7 @@ struct iommu_resv_region {
  * @name: for people
  * @pasid_bits: width of its PASIDs; 0 for none
  * @faults_on: page requests are enabled: how many attached domains handle them
+ * @listened: somebody has claimed the device and takes its page requests
  * @resv: struct iommu_resv_region
  * @partial: page requests of groups whose last has not come yet
  * @npartial: how many
@@ -253,6 +254,7 @@ struct iommu_device {
 	char name[32];
 	unsigned int pasid_bits;
 	unsigned int faults_on;
+	bool listened;
 	LIST_HEAD(, iommu_resv_region) resv;
 	TAILQ_HEAD(, iommu_partial_fault) partial;
 	unsigned int npartial;
@@ -343,6 +345,7 @@ struct iommu_fault {
  * @dev: the device that asks
  * @handle: the attachment that it came through
  * @cookie: for whoever owns the group
+ * @dev_id: likewise
  * @count: requests in it; the last is the one marked last
  * @faults: the requests
  */
@@ -351,6 +354,7 @@ struct iommu_fault_group {
 	struct iommu_device *dev;
 	struct iommu_attach_handle *handle;
 	u32 cookie;
+	u32 dev_id;
 	u32 count;
 	struct iommu_fault faults[];
 };
@@ -369,7 +373,13 @@ struct iommu_fault_group {
  */
 int iommu_report_fault(struct iommu_device *dev, const struct iommu_fault *fault);
 
-/* Forget requests that still wait for the last of their group. */
+/* Take page requests of the device. */
+void iommu_fault_listen(struct iommu_device *dev);
+
+/*
+ * Take no more, and forget those that still wait for the last of their group.
+ * Groups that were delivered are for their owner to answer.
+ */
 void iommu_fault_forget(struct iommu_device *dev);
 
 /* Answer a group and free it. @code is IOMMUFD_PAGE_RESP_*. */
