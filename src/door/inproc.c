@@ -17,6 +17,7 @@
 
 #include <softiommu/softiommu.h>
 
+#include "abi/ioctl.h"
 #include "core/door.h"
 #include "core/machine.h"
 #include "inproc.h"
@@ -269,7 +270,7 @@ int siommu_ioctl(struct siommu_ctx *ctx, unsigned long request, void *arg)
 {
 	struct inproc_task task = make_task(ctx);
 
-	return (int)core_ctx_ioctl(ctx->core, &task.task, (unsigned int)request, (uintptr_t)arg);
+	return (int)abi_ioctl(ctx->core, &task.task, (unsigned int)request, (uintptr_t)arg);
 }
 
 ssize_t siommu_read(struct siommu_ctx *ctx, int fd, void *buf, size_t n)

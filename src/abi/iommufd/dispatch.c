@@ -9,8 +9,8 @@
 
 #include <softiommu/abi/iommufd-test.h>
 
+#include "abi/ioctl.h"
 #include "call.h"
-#include "core/door.h"
 
 #define CMD_MAX_BYTES 128
 
@@ -89,7 +89,7 @@ static int execute(const struct command *command, struct abi_call *call)
 	return rc;
 }
 
-long core_ctx_ioctl(struct core_ctx *ctx, struct siommu_task *task, unsigned int request, u64 arg)
+long abi_ioctl(struct core_ctx *ctx, struct siommu_task *task, unsigned int request, u64 arg)
 {
 	unsigned int index = _IOC_NR(request) - IOMMUFD_CMD_BASE;
 	u8 buf[CMD_MAX_BYTES] __attribute__((aligned(8)));

@@ -149,13 +149,16 @@ static int put(struct cap_writer *w, u32 offset, const void *data, u32 n)
 	return task_copy_out(w->task, w->uptr + offset, data, n);
 }
 
-/* A capability of @n bytes begins at w->used; chain it to the one before. */
+/*
+ * A capability of @n bytes begins at w->used; chain it to the one before, unless
+ * it lies behind the caller's room.
+ */
 static int begin_cap(struct cap_writer *w, u32 n, u32 *offset)
 {
 	int rc = 0;
 
 	*offset = w->used;
-	if (w->last)
+	if (w->last && w->argsz >= *offset)
 		rc = put(w, w->last + (u32)offsetof(struct vfio_info_cap_header, next), offset,
 			 sizeof(*offset));
 	w->last = *offset;
@@ -194,11 +197,13 @@ static int write_iova_ranges(struct cap_writer *w, struct core_ioas *ioas)
 		.nr_iovas = count_ranges(ioas),
 	};
 	struct itree_span span;
-	u32 at, pos;
+	u32 at, pos, bytes;
 	int rc;
 
-	rc = begin_cap(w, sizeof(cap) + cap.nr_iovas * sizeof(struct vfio_iova_range), &at);
-	if (!rc)
+	bytes = (u32)(sizeof(cap) + cap.nr_iovas * sizeof(struct vfio_iova_range));
+	rc = begin_cap(w, bytes, &at);
+	/* Ranges are written as far as they fit, the header that counts them if all do. */
+	if (!rc && w->argsz >= at + bytes)
 		rc = put(w, at, &cap, sizeof(cap));
 	if (rc)
 		return rc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a door needs of the core: a context opened for a caller that is not this
- * process, and one call on it.
+ * process. The calls on it are abi_ioctl() (abi/ioctl.h) and those below.
  *
  * A door brings a task (the caller) to every call and keeps it, and its address
  * space, alive until the call returns. Calls may come from several threads.
@@ -27,9 +27,6 @@ int core_ctx_open(struct siommu_machine *machine, struct core_ctx **out) __must_
  * bound device, an open queue) keeps it until that is gone too.
  */
 void core_ctx_close(struct core_ctx *ctx);
-
-/* One ioctl. @arg is an address in the caller. Return: as ioctl(2), or -errno. */
-long core_ctx_ioctl(struct core_ctx *ctx, struct siommu_task *task, unsigned int request, u64 arg);
 
 /*
  * The memory behind an mmap offset. Return: a descriptor that the caller of
