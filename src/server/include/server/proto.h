@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the preload library and the server say to each other.
+ *
+ * A thread of a program has a connection of its own, a channel: an AF_UNIX
+ * SOCK_SEQPACKET socket. It sends one struct door_call per library call and
+ * waits for the struct door_reply with op DOOR_DONE. Before that one the server
+ * may ask it for something (DOOR_INSTALL, DOOR_REMOVE, DOOR_PTRACER); each is
+ * answered with a struct door_call whose op is DOOR_ANSWER.
+ *
+ * Messages carry no memory of the program, only addresses: the server reads and
+ * writes the program's memory itself. Descriptors travel with SCM_RIGHTS, and
+ * only from the server to the program.
+ *
+ * A descriptor is named by its number and by the inode behind it. The server
+ * knows the inodes that it handed out; the number serves once per process and
+ * inode, to see that the process really holds it.
+ */
+#ifndef SERVER_PROTO_H
+#define SERVER_PROTO_H
+
+#include <stdint.h>
+
+#define DOOR_VERSION 1
+
+/* Environment variable that names the server's socket. */
+#define DOOR_SOCKET_ENV "SOFTIOMMU_SOCKET"
+
+/*
+ * All descriptors of ours are pipes. What tells them from other pipes, in any
+ * process that they get to, is the signal number of F_SETSIG: it belongs to the
+ * open file, so dup, fork, exec and SCM_RIGHTS keep it, and without O_ASYNC it
+ * has no effect.
+ */
+#define DOOR_TAG_CONTEXT 61
+#define DOOR_TAG_QUEUE	 62
+
+/* Second half of the cookie, the same in every process. */
+#define DOOR_COOKIE_MAGIC UINT64_C(0x6f69746f6f6b6965)
+
+/* Offset of a call that uses the file position. */
+#define DOOR_NO_OFFSET UINT64_MAX
+
+enum door_op {
+	/* From the program. Unless said otherwise: fd, dev, ino name a descriptor. */
+	DOOR_HELLO = 1, /* fd: thread; a: address of the cookie; b: its first half; d: version */
+	DOOR_OPEN,	/* a context; the reply carries it */
+	DOOR_IOCTL,	/* a: request; b: argument */
+	DOOR_MMAP,	/* a: length; b: offset; c: prot; d: flags; the reply carries a memfd */
+	DOOR_READ,	/* a: address; b: bytes; c: offset or DOOR_NO_OFFSET */
+	DOOR_WRITE,	/* the same */
+	DOOR_SYNC,	/* returns when everything closed before it is gone */
+	DOOR_STATUS,	/* a: process; v[0]: pages pinned; v[1]: pages locked */
+	DOOR_FAIL_NTH,	/* fd: thread; the reply carries a descriptor */
+	/* The two that need no DOOR_HELLO. */
+	DOOR_SHOW,   /* the reply carries a memfd with text; a: also past contexts */
+	DOOR_COUNT,  /* v[]: contexts, other files, processes, bytes of library memory */
+	DOOR_ANSWER, /* a: result */
+
+	/* From the server. */
+	DOOR_INSTALL = 64, /* carries a descriptor; answer: its number, or -errno */
+	DOOR_REMOVE,	   /* fd: close this number; answer: 0 */
+	DOOR_PTRACER,	   /* name the server to Yama once more; answer: 0 */
+	DOOR_DONE,	   /* result: what the call returns */
+};
+
+/* In v[0] of the reply to DOOR_HELLO. */
+#define DOOR_HAS_TEST_INTERFACE 1
+
+struct door_call {
+	uint32_t op;
+	int32_t fd;
+	uint64_t dev;
+	uint64_t ino;
+	uint64_t a;
+	uint64_t b;
+	uint64_t c;
+	uint64_t d;
+};
+
+struct door_reply {
+	uint32_t op;
+	int32_t fd;
+	int64_t result;
+	uint64_t v[4];
+};
+
+#endif

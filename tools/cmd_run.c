@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+/*
+ * `softiommu run`: a program, and a server for it alone.
+ *
+ * We become the program, so its exit status, its signals, its terminal and its
+ * process number need no passing on. The server is a process of its own, not
+ * our child (a program does not expect children that it did not make): it
+ * leaves when we, by then the program, have ended and nobody holds a descriptor
+ * any more. With --show we stay, to print what the server kept.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "program.h"
+#include "server/proto.h"
+
+/* A report from the server has to fit, and names a path. */
+#define REPORT_BYTES (PATH_MAX + 256)
+
+static void report(void *arg, const char *error)
+{
+	int fd = *(int *)arg;
+
+	/* Good news is an empty line. */
+	(void)!write(fd, error ? error : "", error ? strlen(error) + 1 : 1);
+	close(fd);
+}
+
+/* Keep nothing of the program's but stderr, for complaints. */
+static void detach(int *report_fd)
+{
+	int null;
+
+	setsid();
+	(void)!chdir("/");
+	dup2(*report_fd, 3);
+	*report_fd = 3;
+	null = open("/dev/null", O_RDWR);
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	(void)syscall(SYS_close_range, 4, UINT_MAX, 0);
+	signal(SIGHUP, SIG_IGN);
+}
+
+/* The process between us and the server, which makes the server nobody's child. */
+static void start_detached(struct server_params *params, int report_fd)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		_exit(pid < 0);
+	detach(&report_fd);
+	params->report = report;
+	params->report_arg = &report_fd;
+	exit(server_main(params)); /* not _exit: leave leak checkers their turn */
+}
+
+/* Return: 0 when the server listens, else 1 with a complaint. */
+static int start_server(struct server_params *params)
+{
+	char line[REPORT_BYTES] = "it ended at once";
+	ssize_t n = 0;
+	pid_t pid;
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC)) {
+		complain("run: cannot start a server: %s", strerror(errno));
+		return 1;
+	}
+	pid = fork();
+	if (!pid)
+		start_detached(params, p[1]);
+	close(p[1]);
+	if (pid > 0) {
+		(void)waitpid(pid, NULL, 0);
+		n = read(p[0], line, sizeof(line) - 1);
+	}
+	close(p[0]);
+	if (n > 0 && !line[0])
+		return 0;
+	if (n > 0)
+		line[n] = '\0';
+	complain("run: cannot start a server: %s", line);
+	return 1;
+}
+
+static bool make_directory(char *dir, size_t n)
+{
+	const char *bases[] = { getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp" };
+	size_t i;
+
+	for (i = 0; i < sizeof(bases) / sizeof(bases[0]); i++) {
+		/* The path of a socket has 107 characters at most. */
+		if (!bases[i] || bases[i][0] != '/' || strlen(bases[i]) > 80)
+			continue;
+		snprintf(dir, n, "%s/softiommu-XXXXXX", bases[i]);
+		if (mkdtemp(dir)) {
+			/* Let in what the program starts as another user: see admit(). */
+			if (!geteuid())
+				(void)chmod(dir, 0711);
+			return true;
+		}
+	}
+	return false;
+}
+
+static int set_environment(const char *socket_path)
+{
+	const char *library = find_preload();
+	char *value = library ? preload_value(library) : NULL;
+
+	if (!value)
+		return 1;
+	setenv(DOOR_SOCKET_ENV, socket_path, 1);
+	setenv("LD_PRELOAD", value, 1);
+	free(value);
+	return 0;
+}
+
+/* Run it and print afterwards what the server has seen. */
+static int run_and_show(const char *socket_path, char *const *argv)
+{
+	int status, sock;
+
+	sock = connect_server(socket_path);
+	status = supervise_program(argv);
+	if (sock < 0 || print_tree(sock, true, stderr))
+		complain("run: the server is gone, there is nothing to show");
+	if (sock >= 0)
+		close(sock);
+	return end_like(status);
+}
+
+static int run_private(struct server_params *params, bool show, char *const *argv)
+{
+	char dir[PATH_MAX], path[PATH_MAX + 8];
+	int ret;
+
+	if (!make_directory(dir, sizeof(dir))) {
+		complain("run: cannot make a directory for the socket: set TMPDIR to one that can "
+			 "be written");
+		return 1;
+	}
+	snprintf(path, sizeof(path), "%s/socket", dir);
+	params->socket_path = path;
+	params->socket_dir = dir;
+	params->keep_closed = show;
+	params->program = getpid();
+	ret = set_environment(path);
+	if (!ret)
+		ret = start_server(params);
+	if (ret) {
+		unlink(path);
+		rmdir(dir);
+		return ret;
+	}
+	return show ? run_and_show(path, argv) : exec_program(argv);
+}
+
+static int run_joined(const char *path, char *const *argv)
+{
+	char full[PATH_MAX];
+	int ret, sock = connect_server(path);
+
+	if (sock < 0) {
+		complain("run: no server answers on %s: %s; start one with softiommu serve "
+			 "--socket %s",
+			 path, strerror(-sock), path);
+		return 1;
+	}
+	close(sock);
+	ret = set_environment(realpath(path, full) ? full : path);
+	return ret ? ret : exec_program(argv);
+}
+
+static int run_with(const struct server_options *o, bool show, char **argv)
+{
+	struct server_params params;
+	int ret;
+
+	if (!argv[0])
+		return complain("run: which program? softiommu run [OPTIONS] -- PROGRAM [ARGS]");
+	if (o->socket && (o->iommu || o->grant || o->quota || o->log))
+		return complain("run: --socket joins a running server: give --iommu, --grant, "
+				"--quota and --log to its softiommu serve");
+	if (o->socket && show)
+		return complain("run: --show needs a server of its own: leave out --socket, or use "
+				"softiommu show");
+	ret = server_options_parse(o, &params);
+	if (!ret)
+		ret = check_program(argv[0]);
+	if (ret)
+		return ret;
+	return o->socket ? run_joined(o->socket, argv) : run_private(&params, show, argv);
+}
+
+static int count_args(poptContext con)
+{
+	const char **args = poptGetArgs(con);
+	int n = 0;
+
+	while (args && args[n])
+		n++;
+	return n;
+}
+
+static int run(const struct command *self, int argc, const char **argv)
+{
+	struct server_options o = { 0 };
+	int show = 0;
+	struct poptOption table[] = {
+		SERVER_OPTIONS(o),
+		{ "show", 0, POPT_ARG_NONE, &show, 0,
+		  "print the last context that the program had, when it ends", NULL },
+		POPT_TABLEEND,
+	};
+	poptContext con;
+	int status, n;
+
+	con = parse_options(self, argc, argv, table, &status);
+	if (con) {
+		n = count_args(con);
+		poptFreeContext(con);
+		/* Options end where the program begins, so it is the end of our own. */
+		status = run_with(&o, show, (char **)argv + argc - n);
+	}
+	server_options_free(&o);
+	return status;
+}
+
+const struct command cmd_run = {
+	.name = "run",
+	.summary = "run a program whose /dev/iommu is served by softiommu",
+	.usage = "[OPTIONS] -- PROGRAM [ARGS]",
+	.help = "\n"
+		"The program gets a server of its own, which ends with it. With --socket it\n"
+		"joins one that runs already (softiommu serve). The exit status is the\n"
+		"program's; 127 if there is no such program, 126 if it cannot be run.\n"
+		"\n"
+		"Examples:\n"
+		"  softiommu run -- ./my-vmm --iommufd\n"
+		"  softiommu run --iommu mock --show -- ./iommufd-test\n"
+		"  softiommu run --grant ipc_lock --quota 64M -- ./driver\n",
+	.run = run,
+};

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+/* Options and help, the same way for every subcommand. */
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+
+#include "softiommu.h"
+
+/* Those that the IOMMU user API asks for. */
+static const struct {
+	const char *name;
+	int cap;
+} capabilities[] = {
+	{ "ipc_lock", CAP_IPC_LOCK },
+	{ "sys_resource", CAP_SYS_RESOURCE },
+	{ "sys_admin", CAP_SYS_ADMIN },
+	{ "sys_rawio", CAP_SYS_RAWIO },
+};
+
+static const struct {
+	const char *name;
+	int level;
+} levels[] = {
+	{ "error", LOG_ERR },
+	{ "warning", LOG_WARNING },
+	{ "info", LOG_INFO },
+	{ "debug", LOG_DEBUG },
+};
+
+static int parse_capability(const char *name, unsigned long long *mask)
+{
+	size_t i;
+
+	if (!strncasecmp(name, "cap_", 4))
+		name += 4;
+	for (i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
+		if (!strcasecmp(name, capabilities[i].name)) {
+			*mask |= 1ULL << capabilities[i].cap;
+			return 0;
+		}
+	}
+	return complain("--grant does not know \"%s\": give ipc_lock, sys_resource, sys_admin or "
+			"sys_rawio, separated by commas",
+			name);
+}
+
+static int parse_grant(const char *list, unsigned long long *mask)
+{
+	char *copy = strdup(list), *at = copy, *name;
+	int ret = 0;
+
+	while (!ret && (name = strsep(&at, ",")))
+		ret = parse_capability(name, mask);
+	free(copy);
+	return ret;
+}
+
+static int parse_quota(const char *text, size_t *quota)
+{
+	unsigned long long n;
+	unsigned int shift = 0;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 0);
+	switch (*end) {
+	case 'G':
+		shift += 10;
+		__attribute__((fallthrough));
+	case 'M':
+		shift += 10;
+		__attribute__((fallthrough));
+	case 'K':
+		shift += 10;
+		end++;
+		break;
+	default:
+		break;
+	}
+	if (end == text || *end || errno || strchr(text, '-') || n > SIZE_MAX >> shift)
+		return complain("--quota \"%s\" is no number of bytes: give e.g. 64M, 1G or 0",
+				text);
+	*quota = (size_t)n << shift;
+	return 0;
+}
+
+static int parse_level(const char *name, int *level)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (!strcmp(name, levels[i].name)) {
+			*level = levels[i].level;
+			return 0;
+		}
+	}
+	return complain("--log does not know \"%s\": give error, warning, info or debug", name);
+}
+
+int server_options_parse(const struct server_options *o, struct server_params *params)
+{
+	int ret = 0;
+
+	memset(params, 0, sizeof(*params));
+	params->quota = SERVER_QUOTA;
+	params->log_level = LOG_WARNING;
+	if (o->iommu) {
+		if (strcmp(o->iommu, "mock"))
+			return complain("--iommu does not know \"%s\": give mock", o->iommu);
+		params->test_interface = true;
+	}
+	if (o->grant)
+		ret = parse_grant(o->grant, &params->grant);
+	if (!ret && o->quota)
+		ret = parse_quota(o->quota, &params->quota);
+	if (!ret && o->log)
+		ret = parse_level(o->log, &params->log_level);
+	return ret;
+}
+
+void server_options_free(struct server_options *o)
+{
+	free(o->iommu);
+	free(o->grant);
+	free(o->quota);
+	free(o->log);
+	free(o->socket);
+}
+
+static void print_command_help(const struct command *self, poptContext con)
+{
+	printf("softiommu %s - %s\n\n", self->name, self->summary);
+	poptPrintHelp(con, stdout, 0);
+	fputs(self->help, stdout);
+}
+
+poptContext parse_options(const struct command *self, int argc, const char **argv,
+			  struct poptOption *table, int *status)
+{
+	int help = 0, ret;
+	struct poptOption all[] = {
+		{ NULL, 0, POPT_ARG_INCLUDE_TABLE, table, 0, "Options:", NULL },
+		{ "help", 'h', POPT_ARG_NONE, &help, 0, "show this", NULL },
+		POPT_TABLEEND,
+	};
+	char usage[128];
+	poptContext con;
+
+	/* What follows the program's name is the program's. */
+	con = poptGetContext("softiommu", argc, argv, all, POPT_CONTEXT_POSIXMEHARDER);
+	snprintf(usage, sizeof(usage), "%s %s", self->name, self->usage);
+	poptSetOtherOptionHelp(con, usage);
+	ret = poptGetNextOpt(con);
+	*status = 0;
+	if (ret < -1)
+		*status = complain("%s: %s: %s (see softiommu %s --help)", self->name,
+				   poptBadOption(con, POPT_BADOPTION_NOALIAS), poptStrerror(ret),
+				   self->name);
+	else if (help)
+		print_command_help(self, con);
+	else
+		return con;
+	poptFreeContext(con);
+	return NULL;
+}
