@@ -20,7 +20,7 @@
 #define GIB ((u64)1 << 30)
 #define RW  (PT_PROT_READ | PT_PROT_WRITE)
 
-#define RUNS	9
+#define RUNS	9u
 #define SINGLES 65536u
 
 static struct base_alloc alloc;
@@ -305,13 +305,118 @@ static void bench_lookup(void)
 	pt_amdv1_destroy(&pt);
 }
 
+/* --- all formats, side by side --- */
+
+/* Its functions are called by pointer, which adds to the figures of single calls. */
+struct format {
+	const char *name;
+	unsigned int levels, granule_lg2;
+	int (*init)(struct pt *pt, struct base_alloc *alloc, const struct pt_config *config);
+	void (*destroy)(struct pt *pt);
+	int (*map)(struct pt *pt, u64 va, u64 oa, u64 len, unsigned int prot);
+	void (*unmap)(struct pt *pt, u64 va, u64 len);
+	u64 (*lookup)(const struct pt *pt, u64 va, unsigned int *prot);
+	void (*scan)(struct pt *pt, u64 va, u64 len, bool clear, pt_dirty_fn report, void *arg);
+};
+
+#define FORMAT(fmt, levels, granule_lg2)                                                           \
+	{                                                                                          \
+		#fmt, levels, granule_lg2, pt_##fmt##_init, pt_##fmt##_destroy, pt_##fmt##_map,    \
+			pt_##fmt##_unmap, pt_##fmt##_lookup, pt_##fmt##_read_and_clear_dirty       \
+	}
+
+static const struct format formats[] = {
+	FORMAT(amdv1, 4, 12),	     FORMAT(vtdss, 4, 12),	  FORMAT(x86_64, 4, 12),
+	FORMAT(arm64_s1_4k, 4, 12),  FORMAT(arm64_s2_4k, 4, 12),  FORMAT(riscv, 4, 12),
+	FORMAT(riscv_x4, 4, 12),     FORMAT(arm64_s1_16k, 4, 14), FORMAT(arm64_s2_16k, 4, 14),
+	FORMAT(arm64_s1_64k, 3, 16), FORMAT(arm64_s2_64k, 3, 16),
+};
+
+struct format_job {
+	const struct format *f;
+	struct pt pt;
+};
+
+static void run_format_single(void *arg, unsigned int n)
+{
+	struct format_job *job = arg;
+	const u64 leaf = (u64)1 << job->f->granule_lg2;
+
+	while (n--) {
+		must(job->f->map(&job->pt, leaf, leaf, leaf, RW));
+		job->f->unmap(&job->pt, leaf, leaf);
+		pt_sync(&job->pt);
+	}
+}
+
+static void run_format_leaves(void *arg, unsigned int n)
+{
+	struct format_job *job = arg;
+
+	must(job->f->map(&job->pt, 0, 0, (u64)n << job->f->granule_lg2, RW));
+	job->f->unmap(&job->pt, 0, (u64)n << job->f->granule_lg2);
+	pt_sync(&job->pt);
+}
+
+static void run_format_lookup(void *arg, unsigned int n)
+{
+	struct format_job *job = arg;
+	const u64 leaf = (u64)1 << job->f->granule_lg2;
+	u64 at = 0;
+
+	while (n--)
+		at = job->f->lookup(&job->pt, (at * 5 + leaf * 7) & (leaf * 16384 - 1), NULL);
+	sink += at;
+}
+
+static void run_format_scan(void *arg, unsigned int n)
+{
+	struct format_job *job = arg;
+
+	job->f->scan(&job->pt, 0, (u64)n << job->f->granule_lg2, true, NULL, NULL);
+}
+
+static void bench_format(const struct format *f)
+{
+	struct pt_config config = {.levels = f->levels, .pgsize_bitmap = (u64)1 << f->granule_lg2};
+	double single, leaves, lookup, scan;
+	struct format_job job = {.f = f};
+	const u64 leaf = (u64)1 << f->granule_lg2;
+
+	must(f->init(&job.pt, &alloc, &config));
+	must(f->map(&job.pt, 0, 0, leaf, RW));
+	single = best_ns(run_format_single, &job, 20000);
+	f->unmap(&job.pt, 0, leaf);
+	leaves = best_ns(run_format_leaves, &job, SINGLES);
+	must(f->map(&job.pt, 0, 0, leaf * SINGLES, RW));
+	lookup = best_ns(run_format_lookup, &job, 200000);
+	scan = best_ns(run_format_scan, &job, SINGLES);
+	f->destroy(&job.pt);
+	printf("%-14s %6u %12.2f ns %12.2f ns %12.2f ns %12.2f ns\n", f->name, f->levels, single,
+	       leaves, lookup, scan);
+}
+
+static void bench_formats(void)
+{
+	unsigned int i;
+
+	printf("\n%-14s %6s %15s %15s %15s %15s\n", "smallest leaf", "levels", "map + unmap",
+	       "65,536, each", "lookup", "dirty scan");
+	for (i = 0; i < ARRAY_SIZE(formats); i++)
+		bench_format(&formats[i]);
+}
+
 int main(void)
 {
 	static u32 order[SINGLES];
 	double call = best_ns(run_getppid, NULL, 200000);
 	unsigned int i;
 
-	printf("floor: getppid %.1f ns\n", call);
+	/* Each line as soon as it is there, also into a pipe. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("Page tables; the best of %u runs. Repeat with: bench/pt_bench\n", RUNS);
+	printf("a system call (getppid): %.0f ns\n\n", call);
+	printf("%-46s %13s  %9s\n", "", "best", "and that is");
 	bench_map_unmap(true, call);
 	bench_map_unmap(false, call);
 	for (i = 0; i < SINGLES; i++)
@@ -327,5 +432,6 @@ int main(void)
 	bench_singles("random order", order, call);
 	bench_lookup();
 	bench_dirty();
+	bench_formats();
 	return alloc.blocks ? EXIT_FAILURE : EXIT_SUCCESS;
 }

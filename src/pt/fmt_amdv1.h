@@ -32,12 +32,16 @@
 enum {
 	FMT_GRANULE_LG2 = AMDV1_GRANULE_LG2,
 	FMT_INDEX_LG2 = 9,
+	FMT_LEVELS_MIN = 1,
 	/* Table 15: six levels reach 64 bits. The mock has no sixth one. */
 	FMT_LEVELS = AMDV1_GRANULE_LG2 == 12 ? 6 : 5,
 	/* The sixth level has only 7 bits left to index with: 63:57. */
 	FMT_VA_LG2 = AMDV1_GRANULE_LG2 == 12 ? 64 : 56,
 	FMT_OA_LG2 = AMDV1_GRANULE_LG2 + AMDV1_ADDR_LG2,
-	FMT_TOP_EXTRA_LG2 = 0,
+	FMT_TOP_LG2 = FMT_INDEX_LG2,
+	FMT_TOP_MAX_LG2 = FMT_INDEX_LG2,
+	FMT_TOP_MIN_LG2 = 0,
+	FMT_FEATURES = 0,
 };
 
 /*
@@ -57,14 +61,11 @@ static inline u64 fmt_leaf_sizes(unsigned int level, unsigned int item)
 	return sizes & (((u64)1 << FMT_OA_LG2) - 1) & ~((u64)1 << 39);
 }
 
-static inline bool fmt_attr(unsigned int prot, u64 *attr)
+static inline u64 fmt_attr(unsigned int features, unsigned int prot)
 {
-	*attr = AMDV1_FC;
-	if (prot & PT_PROT_READ)
-		*attr |= AMDV1_IR;
-	if (prot & PT_PROT_WRITE)
-		*attr |= AMDV1_IW;
-	return true;
+	(void)features;
+	return AMDV1_FC | (prot & PT_PROT_READ ? AMDV1_IR : 0) |
+	       (prot & PT_PROT_WRITE ? AMDV1_IW : 0);
 }
 
 /* An aligned address, in units of the granule, where the entry has it. */
@@ -82,6 +83,13 @@ static inline u64 fmt_make_leaf(u64 oa, unsigned int item, unsigned int lg2, u64
 	/* Two granules are no ones and a zero, four are a one and a zero. */
 	entry |= (((u64)1 << (lg2 - FMT_GRANULE_LG2 - 1)) - 1) << AMDV1_ADDR_SHIFT;
 	return entry | (u64)AMDV1_NEXT_ENCODED << AMDV1_NEXT_SHIFT;
+}
+
+/* Table 14: a page's items are all alike. */
+static inline u64 fmt_item_step(unsigned int item)
+{
+	(void)item;
+	return 0;
 }
 
 /*

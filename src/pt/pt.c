@@ -26,24 +26,35 @@ static u64 sizes_up_to(unsigned int lg2)
 	return mask_lg2(lg2 + 1);
 }
 
+/* log2 of the VAs to map, or 0 if the format cannot. */
+static unsigned int choose_va(const struct pt_config *config, const struct pt_format *format,
+			      unsigned int below)
+{
+	unsigned int va_lg2 = config->va_bits ? config->va_bits : below + format->top_lg2;
+
+	if (!config->va_bits && va_lg2 > format->va_lg2)
+		va_lg2 = format->va_lg2;
+	if (va_lg2 < format->granule_lg2 || va_lg2 > format->va_lg2 ||
+	    va_lg2 > below + format->top_max_lg2)
+		return 0;
+	if (format->top_min_lg2 && va_lg2 < below + format->top_min_lg2)
+		return 0;
+	return va_lg2;
+}
+
 int pt_setup(struct pt *pt, struct base_alloc *alloc, const struct pt_config *config,
 	     const struct pt_format *format)
 {
-	unsigned int below, va_lg2, oa_lg2, top_index_lg2;
+	unsigned int below, va_lg2, oa_lg2, top_lg2;
 	u64 sizes;
 
-	if (!config->levels || config->levels > format->levels)
+	if (config->levels < format->levels_min || config->levels > format->levels ||
+	    config->features & ~format->features)
 		return -EINVAL;
 	below = format->granule_lg2 + (config->levels - 1) * format->index_lg2;
-	va_lg2 = below + format->index_lg2;
-	if (va_lg2 > format->va_lg2)
-		va_lg2 = format->va_lg2;
-	if (config->va_bits)
-		va_lg2 = config->va_bits;
+	va_lg2 = choose_va(config, format, below);
 	oa_lg2 = config->oa_bits ? config->oa_bits : format->oa_lg2;
-	if (va_lg2 < format->granule_lg2 || va_lg2 > format->va_lg2 ||
-	    va_lg2 > below + format->index_lg2 + format->top_extra_lg2 ||
-	    oa_lg2 < format->granule_lg2 || oa_lg2 > format->oa_lg2)
+	if (!va_lg2 || oa_lg2 < format->granule_lg2 || oa_lg2 > format->oa_lg2)
 		return -EINVAL;
 
 	sizes = format->leaf_sizes & sizes_up_to(va_lg2) & sizes_up_to(oa_lg2);
@@ -54,18 +65,24 @@ int pt_setup(struct pt *pt, struct base_alloc *alloc, const struct pt_config *co
 	if (!sizes)
 		return -EINVAL;
 
-	top_index_lg2 = format->index_lg2;
-	if (va_lg2 > below + top_index_lg2)
-		top_index_lg2 = va_lg2 - below;
+	/* Never smaller than other tables, nor than hardware takes it to be. */
+	top_lg2 = format->top_lg2 > format->index_lg2 ? format->top_lg2 : format->index_lg2;
+	if (va_lg2 > below + top_lg2)
+		top_lg2 = va_lg2 - below;
 	*pt = (struct pt){
 		.alloc = alloc,
 		.pgsize_bitmap = sizes,
 		.va_last = mask_lg2(va_lg2),
 		.oa_last = mask_lg2(oa_lg2),
 		.top_level = (u8)(config->levels - 1),
-		.top_lg2 = (u8)(top_index_lg2 + 3),
+		.top_lg2 = (u8)(top_lg2 + 3),
 		.table_lg2 = (u8)(format->index_lg2 + 3),
+		.features = config->features,
 	};
+	if (config->features & PT_FEAT_UPPER) {
+		pt->va_first = ~pt->va_last;
+		pt->va_last = U64_MAX;
+	}
 	pt->top = base_zalloc_table(alloc, (size_t)1 << pt->top_lg2);
 	return pt->top ? 0 : -ENOMEM;
 }

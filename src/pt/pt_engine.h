@@ -20,6 +20,9 @@
  * found by looking at the items around the cleared ones, nearest first, up to
  * the first that is in use: in tables that are in use, soon. That costs nothing
  * to keep up to date, unlike a count, and needs no room.
+ *
+ * Inside, VAs are counted from the tree's first one, so that it makes no
+ * difference at which end of the address space it lies.
  */
 #ifndef PT_ENGINE_H
 #define PT_ENGINE_H
@@ -65,6 +68,12 @@ static inline pt_entry *entry_table(u64 entry)
 static inline unsigned int leaf_items(u64 entry, unsigned int level)
 {
 	return 1u << (fmt_leaf_lg2(entry, item_lg2(level)) - item_lg2(level));
+}
+
+/* Where the tree's VAs begin: at 0, unless the format knows better. */
+static inline u64 tree_first(const struct pt *pt)
+{
+	return FMT_FEATURES & PT_FEAT_UPPER ? pt->va_first : 0;
 }
 
 /**
@@ -248,6 +257,11 @@ static inline unsigned int clear_items(struct cursor *c, unsigned int first, uns
 			continue;
 		}
 		n = leaf_items(entry, c->level);
+		/* A branch, so that the next item need not wait for this one. */
+		if (likely(n == 1)) {
+			entry_clear(&table[i++]);
+			continue;
+		}
 		for (i &= ~(n - 1); n; n--)
 			entry_clear(&table[i++]);
 	}
@@ -383,7 +397,8 @@ static void write_leaves(struct cursor *c, struct run r, u64 attr)
 {
 	do {
 		unsigned int level = run_leaves(&r, c->pt);
-		unsigned int n = 1u << (r.lg2 - item_lg2(level));
+		unsigned int item = item_lg2(level);
+		unsigned int n = 1u << (r.lg2 - item);
 		u64 oa = r.oa;
 		pt_entry *slot, *end;
 
@@ -395,56 +410,62 @@ static void write_leaves(struct cursor *c, struct run r, u64 attr)
 		}
 		slot = cursor_slot(c);
 		for (end = slot + run_items(&r, level); slot < end; oa += (u64)1 << r.lg2) {
-			u64 entry = fmt_make_leaf(oa, item_lg2(level), r.lg2, attr);
+			u64 entry = fmt_make_leaf(oa, item, r.lg2, attr);
 			unsigned int i;
 
-			for (i = 0; i < n; i++)
+			for (i = 0; i < n; i++, entry += fmt_item_step(item))
 				entry_publish(slot++, entry);
 		}
 	} while (run_next(&r));
 }
 
+#define PROT_ALL (PT_PROT_READ | PT_PROT_WRITE | PT_PROT_MMIO | PT_PROT_NOEXEC | PT_PROT_PRIV)
+
 int PT_FN(map)(struct pt *pt, u64 va, u64 oa, u64 len, unsigned int prot)
 {
-	u64 last, oa_last, attr;
+	u64 last, oa_last;
 	struct cursor c;
 	struct run run;
 	int err;
 
 	if (range_last(va, len, &last) || range_last(oa, len, &oa_last))
 		return -EINVAL;
-	if (last > pt->va_last || oa_last > pt->oa_last)
+	if (va < tree_first(pt) || last > pt->va_last || oa_last > pt->oa_last)
 		return -EINVAL;
 	if (!is_aligned(va | oa | len, (u64)1 << lowest_bit(pt->pgsize_bitmap)))
 		return -EINVAL;
 	/* Not every format could tell a leaf that allows nothing from none. */
-	if (!(prot & (PT_PROT_READ | PT_PROT_WRITE)) ||
-	    prot & ~(PT_PROT_READ | PT_PROT_WRITE | PT_PROT_MMIO) || !fmt_attr(prot, &attr))
+	if (!(prot & (PT_PROT_READ | PT_PROT_WRITE)) || prot & ~PROT_ALL)
 		return -EINVAL;
 
-	run_init(&run, pt, va, oa, last);
-	cursor_init(&c, pt, va);
+	run_init(&run, pt, va - tree_first(pt), oa, last - tree_first(pt));
+	cursor_init(&c, pt, run.va);
 	err = make_room(&c, run);
 	if (err)
 		return err;
-	write_leaves(&c, run, attr);
+	write_leaves(&c, run, fmt_attr(pt->features, prot));
 	return 0;
 }
 
 /* The part of a range that the tree can have mapped; false if there is none. */
-static inline bool clamp_range(const struct pt *pt, u64 va, u64 len, u64 *last)
+static inline bool clamp_range(const struct pt *pt, u64 *va, u64 len, u64 *last)
 {
-	if (range_last(va, len, last))
+	if (range_last(*va, len, last))
 		*last = len ? U64_MAX : 0;
 	*last = min_u64(*last, pt->va_last);
-	return len && va <= *last;
+	*va = max_u64(*va, tree_first(pt));
+	if (!len || *va > *last)
+		return false;
+	*va -= tree_first(pt);
+	*last -= tree_first(pt);
+	return true;
 }
 
 void PT_FN(unmap)(struct pt *pt, u64 va, u64 len)
 {
 	u64 last;
 
-	if (clamp_range(pt, va, len, &last))
+	if (clamp_range(pt, &va, len, &last))
 		clear_range(pt, va, last);
 }
 
@@ -457,7 +478,8 @@ static inline pt_entry *find_leaf(const struct pt *pt, u64 va, unsigned int *lev
 	pt_entry *table = pt->top;
 	u64 index;
 
-	if (unlikely(va > pt->va_last))
+	va -= tree_first(pt);
+	if (unlikely(va > pt->va_last - tree_first(pt)))
 		return NULL;
 	*level = pt->top_level;
 	index = va >> item_lg2(*level);
@@ -507,18 +529,19 @@ u64 PT_FN(lookup)(const struct pt *pt, u64 va, unsigned int *prot)
 bool PT_FN(set_dirty)(struct pt *pt, u64 va)
 {
 	unsigned int level;
+	u64 entry, dirty;
 	pt_entry *slot;
-	u64 entry;
 
 	/* Look again whenever somebody changed the entry: it may have gone. */
 	do {
 		slot = find_leaf(pt, va, &level, &entry);
 		if (!slot)
 			return false;
-		if (fmt_leaf_dirty(entry))
+		dirty = fmt_make_dirty(entry);
+		if (dirty == entry)
 			return true;
-	} while (!atomic_compare_exchange_weak_explicit(
-		slot, &entry, fmt_make_dirty(entry), memory_order_acq_rel, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(slot, &entry, dirty, memory_order_acq_rel,
+							memory_order_relaxed));
 	return true;
 }
 
@@ -527,6 +550,7 @@ bool PT_FN(set_dirty)(struct pt *pt, u64 va)
  * @first: first VA asked for
  * @last: last one
  * @clear: forget what is found
+ * @va_first: where the tree's VAs begin
  * @report: told what is found; may be NULL
  * @arg: its first argument
  * @found: @found_first and @found_last wait to be reported
@@ -537,6 +561,7 @@ struct dirty_scan {
 	u64 first;
 	u64 last;
 	bool clear;
+	u64 va_first;
 	pt_dirty_fn report;
 	void *arg;
 	bool found;
@@ -550,7 +575,7 @@ static void scan_report(struct dirty_scan *s)
 	u64 last = min_u64(s->found_last, s->last);
 
 	if (s->found && s->report)
-		s->report(s->arg, first, last - first + 1);
+		s->report(s->arg, s->va_first + first, last - first + 1);
 	s->found = false;
 }
 
@@ -620,11 +645,13 @@ static inline unsigned int scan_items(struct cursor *c, struct dirty_scan *s, un
 void PT_FN(read_and_clear_dirty)(struct pt *pt, u64 va, u64 len, bool clear, pt_dirty_fn report,
 				 void *arg)
 {
-	struct dirty_scan scan = {.first = va, .clear = clear, .report = report, .arg = arg};
+	struct dirty_scan scan = {
+		.clear = clear, .va_first = tree_first(pt), .report = report, .arg = arg};
 	struct cursor c;
 
-	if (!clamp_range(pt, va, len, &scan.last))
+	if (!clamp_range(pt, &va, len, &scan.last))
 		return;
+	scan.first = va;
 	cursor_init(&c, pt, va);
 	for (;;) {
 		unsigned int end;
@@ -646,10 +673,14 @@ int PT_FN(init)(struct pt *pt, struct base_alloc *alloc, const struct pt_config 
 	struct pt_format format = {
 		.granule_lg2 = FMT_GRANULE_LG2,
 		.index_lg2 = FMT_INDEX_LG2,
+		.levels_min = FMT_LEVELS_MIN,
 		.levels = FMT_LEVELS,
 		.va_lg2 = FMT_VA_LG2,
 		.oa_lg2 = FMT_OA_LG2,
-		.top_extra_lg2 = FMT_TOP_EXTRA_LG2,
+		.top_lg2 = FMT_TOP_LG2,
+		.top_max_lg2 = FMT_TOP_MAX_LG2,
+		.top_min_lg2 = FMT_TOP_MIN_LG2,
+		.features = FMT_FEATURES,
 	};
 	unsigned int level;
 
@@ -660,7 +691,7 @@ int PT_FN(init)(struct pt *pt, struct base_alloc *alloc, const struct pt_config 
 
 void PT_FN(destroy)(struct pt *pt)
 {
-	clear_range(pt, 0, pt->va_last);
+	clear_range(pt, 0, pt->va_last - tree_first(pt));
 	pt_teardown(pt);
 }
 

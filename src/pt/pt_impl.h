@@ -9,20 +9,31 @@
  *	enum {
  *		FMT_GRANULE_LG2,   log2 of a level 0 item's bytes
  *		FMT_INDEX_LG2,     log2 of the items of a table
- *		FMT_LEVELS,        most levels there can be
+ *		FMT_LEVELS_MIN,    fewest levels there can be
+ *		FMT_LEVELS,        most
  *		FMT_VA_LG2,        VAs are below 2^this
  *		FMT_OA_LG2,        OAs are below 2^this
- *		FMT_TOP_EXTRA_LG2, log2 of how many tables the top one may be made of,
- *				   side by side (Arm's concatenated tables)
+ *		FMT_TOP_LG2,       log2 of the items of the top table that VAs reach,
+ *				   unless the VA's size is given: FMT_INDEX_LG2, or
+ *				   less (sign-extended VAs), or more (RISC-V's x4)
+ *		FMT_TOP_MAX_LG2,   the same, if a larger VA is asked for (Arm's
+ *				   concatenated tables)
+ *		FMT_TOP_MIN_LG2,   the same, if a smaller VA is asked for: above 0 if
+ *				   hardware takes the number of levels from that
+ *		FMT_FEATURES,      PT_FEAT_* that are known
  *	};
  *
  * and these, where item is the log2 of the bytes of one of the level's items:
  *
  *	u64 fmt_leaf_sizes(unsigned int level, unsigned int item);
  *		sizes of leaves that begin in a table of @level, bit n for 2^n
- *	bool fmt_attr(unsigned int prot, u64 *attr);
- *		the permission bits of a leaf; false if it cannot be expressed
+ *	u64 fmt_attr(unsigned int features, unsigned int prot);
+ *		what of a leaf depends on its permissions
  *	u64 fmt_make_leaf(u64 oa, unsigned int item, unsigned int lg2, u64 attr);
+ *		the first of the leaf's items
+ *	u64 fmt_item_step(unsigned int item);
+ *		what the next item of the same leaf has more than this one; 0 if
+ *		they are all alike
  *	u64 fmt_make_table(u64 oa, unsigned int child_level);
  *	enum fmt_kind fmt_kind(u64 entry, unsigned int level);
  *	u64 fmt_table_oa(u64 entry);
@@ -32,7 +43,9 @@
  *	bool fmt_leaf_dirty(u64 entry);
  *		false for anything that is not a leaf
  *	u64 fmt_make_dirty(u64 entry);
+ *		the same if the leaf is dirty already or cannot be
  *	u64 fmt_make_clean(u64 entry);
+ *		of a dirty leaf
  *
  * An entry of zero is empty in every format, and so is one that holds nothing
  * but the address of a table: unlinked tables are chained by their first entry
@@ -57,10 +70,14 @@ enum fmt_kind {
 struct pt_format {
 	unsigned int granule_lg2;
 	unsigned int index_lg2;
+	unsigned int levels_min;
 	unsigned int levels;
 	unsigned int va_lg2;
 	unsigned int oa_lg2;
-	unsigned int top_extra_lg2;
+	unsigned int top_lg2;
+	unsigned int top_max_lg2;
+	unsigned int top_min_lg2;
+	unsigned int features;
 	u64 leaf_sizes;
 };
 

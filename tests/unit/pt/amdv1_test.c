@@ -3,7 +3,7 @@
 #define T_FN(name)    pt_amdv1_##name
 #define T_GRANULE_LG2 12
 #define T_LEVELS      6
-#define T_VA_LG2      64
+#define T_VA_MOST     64
 
 #include "amd_tables.h"
 
@@ -38,12 +38,12 @@ static void end_of_64_bits(void)
 	u64 page = U64_MAX - 0xfff;
 	u64 entry;
 
-	fixture_init(&f, 6, 0, 0);
+	fixture_init_levels(&f, 6, 0, 0);
 	CHECK(f.pt.va_last == U64_MAX);
 	CHECK(!pt_amdv1_map(&f.pt, page, 0x1000, 0x1000, RW));
 	CHECK(pt_amdv1_map(&f.pt, page, 0x1000, 0x2000, RW) == -EINVAL);
-	entry = entry_at(&f.pt, page, 5);
-	CHECK(table_of(f.pt.top)[127] == entry && (entry >> 9 & 7) == 5);
+	entry = entry_at(&f, page, 5);
+	CHECK(f.pt.top[127] == entry && (entry >> 9 & 7) == 5);
 	CHECK(pt_amdv1_lookup(&f.pt, U64_MAX, NULL) == 0x1fff);
 	CHECK(!pt_amdv1_map(&f.pt, 0x1000, 0x7000, 0x1000, RW));
 	CHECK(pt_amdv1_set_dirty(&f.pt, U64_MAX));
@@ -55,13 +55,16 @@ static void end_of_64_bits(void)
 	check_only_top(&f);
 	/* half of all there is, in the largest pages */
 	CHECK(!pt_amdv1_map(&f.pt, 0, 0, (u64)1 << 52, RW));
-	CHECK(spec_read(&f.pt, 0).size == (u64)1 << 51);
+	CHECK(read_at(&f, 0).size == (u64)1 << 51);
 	fixture_destroy(&f);
 }
 
 int main(int argc, char **argv)
 {
-	common_tests(argc, argv);
+	common_init(argc, argv);
+	common_tests("", 5, 0, 0);
+	common_tests("4 levels: ", 4, 0, 0);
+	common_tests("2 levels: ", 2, 0, 0);
 	TEST(entries_by_hand);
 	TEST(end_of_64_bits);
 	return check_done();

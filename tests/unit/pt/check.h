@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 static unsigned int check_failed, check_tests, check_bad_tests;
+static const char *check_where = ""; /* put before the names of tests */
 
 static inline void check_fail(const char *file, int line, const char *what)
 {
@@ -32,7 +33,8 @@ static inline void check_run(const char *name, void (*fn)(void))
 	check_tests++;
 	if (check_failed != before)
 		check_bad_tests++;
-	printf("%sok %u - %s\n", check_failed == before ? "" : "not ", check_tests, name);
+	printf("%sok %u - %s%s\n", check_failed == before ? "" : "not ", check_tests, check_where,
+	       name);
 	fflush(stdout);
 }
 

@@ -3,7 +3,7 @@
 #define T_FN(name)    pt_mock_##name
 #define T_GRANULE_LG2 11
 #define T_LEVELS      5
-#define T_VA_LG2      56
+#define T_VA_MOST     56
 
 #include "amd_tables.h"
 
@@ -32,7 +32,7 @@ static void huge_domain(void)
 	struct fixture f;
 	struct pt_leaf leaf;
 
-	fixture_init(&f, 5, 0, mib | 4096);
+	fixture_init(&f, mib | 4096);
 	CHECK(pt_mock_map(&f.pt, 0, 0, 2048, RW) == -EINVAL);
 	CHECK(pt_mock_map(&f.pt, 2048, 0, 4096, RW) == -EINVAL);
 	CHECK(!pt_mock_map(&f.pt, 0, 0, 4 * mib, RW));
@@ -48,7 +48,8 @@ static void huge_domain(void)
 
 int main(int argc, char **argv)
 {
-	common_tests(argc, argv);
+	common_init(argc, argv);
+	common_tests("", 5, 0, 0);
 	TEST(entries_by_hand);
 	TEST(huge_domain);
 	return check_done();
