@@ -42,9 +42,9 @@ SIOMMU_API int siommu_open(struct siommu_machine *machine, unsigned int flags,
  * siommu_close() - Close a context
  * @ctx: the context; NULL is fine
  *
- * Everything in it goes, unless a device is still bound or one of its
- * descriptors or accesses is still open: then the last of these ends it. The
- * caller uses @ctx no more. Cannot fail.
+ * Its descriptors are closed. Everything in it goes, unless a device is still
+ * bound or an access not destroyed: then the last of these ends it. The caller
+ * uses @ctx no more. Cannot fail.
  *
  * Context: No other call on @ctx is running.
  */

@@ -6,11 +6,10 @@
 #include "core/eventq.h"
 
 int core_eventq_open(struct core_ctx *ctx, struct siommu_task *task, struct core_object *obj,
-		     struct mem_file *file, const struct mem_file_ops *ops, int *fd)
+		     struct mem_file *file, int *fd)
 {
 	int rc;
 
-	mem_file_init(file, ops);
 	rc = task->ops->install_file(task, file);
 	if (rc < 0)
 		return rc;

@@ -253,7 +253,8 @@ int core_fault_alloc(struct core_ctx *ctx, struct siommu_task *task, struct core
 	pthread_cond_init(&fault->answered, NULL);
 	TAILQ_INIT(&fault->deliver);
 	idtable_init(&fault->response, &ctx->alloc);
-	rc = core_eventq_open(ctx, task, &fault->obj, &fault->file, &fault_file_ops, fd);
+	mem_file_init(&fault->file, &fault_file_ops);
+	rc = core_eventq_open(ctx, task, &fault->obj, &fault->file, fd);
 	if (rc) {
 		core_object_undo(ctx, &fault->obj);
 		return rc;

@@ -202,10 +202,12 @@ int core_veventq_alloc(struct core_ctx *ctx, struct siommu_task *task, struct co
 	pthread_mutex_init(&q->lock, NULL);
 	TAILQ_INIT(&q->events);
 	q->lost.flags = IOMMU_VEVENTQ_FLAG_LOST_EVENTS;
+	/* Events may come as soon as the queue can be found. */
+	mem_file_init(&q->file, &veventq_file_ops);
 	pthread_mutex_lock(&viommu->veventq_lock);
 	LIST_INSERT_HEAD(&viommu->veventqs, q, link);
 	pthread_mutex_unlock(&viommu->veventq_lock);
-	rc = core_eventq_open(ctx, task, &q->obj, &q->file, &veventq_file_ops, fd);
+	rc = core_eventq_open(ctx, task, &q->obj, &q->file, fd);
 	if (rc) {
 		core_object_undo(ctx, &q->obj);
 		return rc;

@@ -85,9 +85,12 @@ int core_fault_alloc(struct core_ctx *ctx, struct siommu_task *task, struct core
 		     int *fd) __must_check;
 int core_veventq_alloc(struct core_ctx *ctx, struct siommu_task *task, struct core_viommu *viommu,
 		       u32 type, u32 depth, struct core_veventq **out, int *fd) __must_check;
-/* Give @obj its descriptor, which counts as a user of it and of the context. */
+/*
+ * Give @obj the descriptor of @file, which is initialised. It counts as a user of
+ * the object and of the context.
+ */
 int core_eventq_open(struct core_ctx *ctx, struct siommu_task *task, struct core_object *obj,
-		     struct mem_file *file, const struct mem_file_ops *ops, int *fd) __must_check;
+		     struct mem_file *file, int *fd) __must_check;
 
 void core_eventq_undo(struct core_ctx *ctx, struct siommu_task *task, struct core_object *obj,
 		      int fd);
