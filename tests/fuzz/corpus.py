@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes the seeds of the fuzzers: small programs that get far.
+
+usage: corpus.py [DIRECTORY]
+
+The default is the folder "corpus" beside this file, which is committed. For
+ioctl_fuzz a program is a list of steps. A request is ("NAME", {member: value}); values are
+written with the selectors that ioctl_fuzz.c reads, literally (RAW) unless they
+fit the short form of their kind. Fields are in the order of commands.h. The
+programs of pt_fuzz are spelt out in bytes.
+"""
+import os
+import re
+import sys
+
+RAW = 0xF0
+FIRST_STEP = 0xC0
+BASE = 0x1000000
+KIB = 1024
+MIB = 1024 * KIB
+
+# Pages of the arena's pool with contents: arena.h.
+ZEROES, HWPT, INVALIDATE, VINVALIDATE, VIOMMU, RANGES, ONES, RESPONSES, FREE = range(9)
+
+TYPES = [0, 0xDEAD, 0xDEADBEEF, 0xBEEFBEEF, 0xDADBEEF, 0xFEEDBEEF, 1, 2, 3, 4]
+
+STEPS = [
+    "device", "bind", "attach", "access", "pin", "rw", "read_write", "close_fd",
+    "mmap", "fail", "show", "poke", "reopen", "raw", "truncate", "lose",
+]
+
+# Descriptors: what the arena has, and the n-th that a request gave.
+FILE, BIG, FILE_RO, NULL, PIPE = 1, 3, 4, 5, 6
+
+
+def given(n):
+    return 7 + 16 * n
+
+
+# Flags of MAP: fixed, readable, writable.
+FIXED, W, R = 1, 2, 4
+FRW = FIXED | W | R
+
+
+def load_commands():
+    """The requests in order, each with its fields as (member, kind, bytes)."""
+    commands = []
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "commands.h")
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            start = re.match(r"(?:COMMAND|TEST)\((\w+)", line)
+            field = re.match(r"FIELD\([^,]*, ([\w.]+), (\w+)\)", line)
+            if start:
+                commands.append((start.group(1), []))
+            elif field:
+                commands[-1][1].append((field.group(1), field.group(2)))
+    return commands
+
+
+def raw(value, size):
+    return bytes([RAW]) + (value & (256**size - 1)).to_bytes(size, "little")
+
+
+def encode(kind, value):
+    """The bytes that ioctl_fuzz.c reads as @value."""
+    if kind == "ID":
+        return bytes([value]) if value < 32 else raw(value, 4)
+    if kind == "FLAGS":
+        return bytes([value]) if value < RAW else raw(value, 4)
+    if kind == "TYPE":
+        return bytes([TYPES.index(value)])
+    if kind == "COUNT":
+        return bytes([value]) if value < 0x80 else raw(value, 8)
+    if kind in ("IOVA", "LENGTH"):
+        return raw(value, 8)
+    if kind == "COUNT_PAGES":
+        return raw(value, 3)
+    if kind == "OFFSET":
+        return bytes([value // KIB])
+    # Pool pages, descriptors, the n-th PASID, the list of ranges.
+    return bytes([value])
+
+
+COMMANDS = load_commands()
+NAMES = [name for name, _ in COMMANDS]
+
+
+def request(name, values, how=0):
+    out = bytes([NAMES.index(name), how])
+    fields = COMMANDS[NAMES.index(name)][1]
+    known = {member.split(".")[-1]: member for member, _ in fields}
+    known.update({member: member for member, _ in fields})
+    values = {known[key]: value for key, value in values.items()}
+    for member, kind in fields:
+        out += encode(kind, values.get(member, 0))
+    return out
+
+
+def step(name, op, *rest):
+    return bytes([FIRST_STEP + STEPS.index(name), op]) + b"".join(rest)
+
+
+def program(*steps):
+    return b"".join(s if isinstance(s, bytes) else request(*s) for s in steps)
+
+
+def map_user(ioas, iova, length, page=FREE, flags=FRW):
+    return ("MAP", {"flags": flags, "ioas_id": ioas, "user_va": page, "length": length,
+                    "iova": iova})
+
+
+IOAS = ("IOAS_ALLOC", {})
+# With IOAS 1: test device 2, device 3, HWPT 4. Then a nest parent: 5.
+DOMAIN = ("MOCK_DOMAIN_FLAGS", {"id": 1, "dev_flags": 4})
+PARENT = ("HWPT_ALLOC", {"flags": 1, "dev_id": 3, "pt_id": 1})
+
+
+def nested(on, flags=0, fault=0):
+    return ("HWPT_ALLOC", {"flags": flags, "dev_id": 3, "pt_id": on, "data_type": 0xDEAD,
+                           "data_len": 8, "data_uptr": HWPT, "fault_id": fault})
+
+
+def replace(pt):
+    return ("MOCK_DOMAIN_REPLACE", {"id": 2, "pt_id": pt})
+
+
+SEEDS = {
+    "map": program(
+        IOAS, map_user(1, BASE, 64 * KIB), DOMAIN, map_user(1, 0, MIB // 4, flags=R),
+        map_user(1, BASE + MIB, 32 * KIB), IOAS,
+        ("COPY", {"flags": FRW, "dst_ioas_id": 6, "src_ioas_id": 1, "length": 32 * KIB,
+                  "dst_iova": BASE, "src_iova": BASE + 16 * KIB}),
+        ("UNMAP", {"ioas_id": 1, "iova": BASE, "length": 64 * KIB}),
+        ("UNMAP", {"ioas_id": 1, "iova": 0, "length": 2**64 - 1}), ("DESTROY", {"id": 2})),
+    "ranges": program(
+        IOAS, ("ADD_RESERVED", {"id": 1, "start": BASE, "length": MIB}),
+        ("ALLOW_IOVAS", {"ioas_id": 1, "num_iovas": 3}),
+        ("ALLOW_IOVAS", {"ioas_id": 1, "num_iovas": 3, "allowed_iovas": 0x80}),
+        ("IOVA_RANGES", {"ioas_id": 1, "num_iovas": 8, "allowed_iovas": ZEROES}),
+        map_user(1, 0, 64 * KIB, flags=R), step("show", 0)),
+    "files": program(
+        IOAS, DOMAIN,
+        ("MAP_FILE", {"flags": FRW, "ioas_id": 1, "fd": FILE, "length": 32 * KIB, "iova": BASE}),
+        ("MAP_FILE", {"flags": FRW, "ioas_id": 1, "fd": BIG, "length": 1024 * MIB,
+                      "iova": BASE + 16 * MIB}),
+        ("DMABUF_GET", {"length": 8 * KIB}),
+        ("MAP_FILE", {"flags": FRW, "ioas_id": 1, "fd": given(0), "length": 8 * KIB,
+                      "iova": BASE + MIB}),
+        ("DMABUF_REVOKE", {"dmabuf_fd": given(0), "revoked": 1}), ("CHANGE_PROCESS", {}),
+        step("truncate", 3), ("UNMAP", {"ioas_id": 1, "iova": 0, "length": 2**64 - 1})),
+    "dirty": program(
+        IOAS, DOMAIN, map_user(1, BASE, 64 * KIB),
+        ("HWPT_ALLOC", {"flags": 2, "dev_id": 3, "pt_id": 1}),
+        ("SET_DIRTY", {"flags": 1, "hwpt_id": 5}),
+        ("DIRTY", {"id": 5, "iova": BASE, "length": 64 * KIB, "page_size": 4096, "uptr": ONES}),
+        ("GET_DIRTY", {"hwpt_id": 5, "flags": 1, "iova": BASE, "length": 64 * KIB,
+                       "page_size": 4096, "data": ZEROES}),
+        ("GET_DIRTY", {"hwpt_id": 5, "iova": BASE, "length": 64 * KIB, "page_size": 2048,
+                       "data": ZEROES}), ("SET_DIRTY", {"hwpt_id": 5})),
+    "nested": program(
+        IOAS, DOMAIN, map_user(1, BASE, 64 * KIB), PARENT, nested(5), replace(6),
+        ("INVALIDATE", {"hwpt_id": 6, "data_uptr": INVALIDATE, "data_type": 0xDEADBEEF,
+                        "entry_len": 8, "entry_num": 3}),
+        ("MD_CHECK_IOTLB", {"id": 6}), ("HW_INFO", {"dev_id": 3, "data_len": 8}),
+        replace(1), ("DESTROY", {"id": 6})),
+    "faults": program(
+        IOAS, DOMAIN, PARENT, ("FAULT_ALLOC", {}), nested(5, 4, 6), replace(7),
+        ("TRIGGER_IOPF", {"dev_id": 3, "grpid": 1, "perm": 1, "addr": BASE}),
+        ("TRIGGER_IOPF", {"dev_id": 3, "grpid": 2, "perm": 1, "addr": BASE}),
+        step("read_write", 0, bytes([given(0), ZEROES, 40])),
+        step("read_write", 2, bytes([given(0), RESPONSES, 8])), replace(1),
+        step("close_fd", 0, bytes([given(0)])), ("DESTROY", {"id": 7}), ("DESTROY", {"id": 6})),
+    "viommu": program(
+        IOAS, DOMAIN, map_user(1, BASE, 64 * KIB), PARENT,
+        ("VIOMMU_ALLOC", {"type": 0xDEADBEEF, "dev_id": 3, "hwpt_id": 5, "data_len": 24,
+                          "data_uptr": VIOMMU}), step("mmap", 0),
+        ("VDEVICE_ALLOC", {"viommu_id": 6, "dev_id": 3, "virt_id": 1}),
+        ("VEVENTQ_ALLOC", {"viommu_id": 6, "type": 0xBEEFBEEF, "veventq_depth": 2}),
+        nested(6), replace(9), ("TRIGGER_VEVENT", {"dev_id": 3}),
+        ("TRIGGER_VEVENT", {"dev_id": 3}), ("TRIGGER_VEVENT", {"dev_id": 3}),
+        step("read_write", 0, bytes([given(0), ZEROES, 64])),
+        ("INVALIDATE", {"hwpt_id": 6, "data_uptr": VINVALIDATE + 0, "data_type": 0xDEADBEEF,
+                        "entry_len": 12, "entry_num": 8}),
+        ("HW_QUEUE_ALLOC", {"viommu_id": 6, "type": 0xDEADBEEF, "nesting_parent_iova": BASE,
+                            "length": 4096}),
+        ("UNMAP", {"ioas_id": 1, "iova": BASE, "length": 64 * KIB}), ("DESTROY", {"id": 2}),
+        step("mmap", 0), ("DESTROY", {"id": 10})),
+    "pasid": program(
+        IOAS, DOMAIN, ("HWPT_ALLOC", {"flags": 8, "dev_id": 3, "pt_id": 1}),
+        ("HWPT_ALLOC", {"flags": 8, "dev_id": 3, "pt_id": 1}), replace(5),
+        ("PASID_ATTACH", {"id": 2, "pasid": 3, "pt_id": 5}),
+        ("PASID_REPLACE", {"id": 2, "pasid": 3, "pt_id": 6}),
+        ("PASID_CHECK_HWPT", {"id": 2, "pasid": 3, "hwpt_id": 5}),
+        ("PASID_DETACH", {"id": 2, "pasid": 3}), ("DESTROY", {"id": 2})),
+    "test_access": program(
+        IOAS, map_user(1, BASE, 64 * KIB), ("CREATE_ACCESS", {"id": 1, "flags": 1}),
+        ("ACCESS_PAGES", {"id": given(0), "iova": BASE, "length": 8 * KIB, "uptr": FREE}),
+        ("ACCESS_PAGES", {"id": given(0), "iova": BASE + 4096, "length": 8 * KIB}),
+        ("MD_CHECK_REFS", {"length": 4096, "uptr": FREE, "refs": 1}),
+        ("ACCESS_RW", {"id": given(0), "iova": BASE + 100, "length": 5000, "uptr": ZEROES}),
+        ("DESTROY_ACCESS_PAGES", {"id": given(0)}), IOAS,
+        ("ACCESS_REPLACE_IOAS", {"id": given(0), "ioas_id": 3}),
+        ("UNMAP", {"ioas_id": 1, "iova": BASE, "length": 64 * KIB}),
+        step("close_fd", 0, bytes([given(0)])), ("DESTROY", {"id": 1})),
+    "access": program(
+        IOAS, map_user(1, BASE, 16 * KIB), map_user(1, BASE + 16 * KIB, 16 * KIB),
+        step("access", 0x20, bytes([1])), step("access", 0, bytes([1])),
+        step("pin", 0, raw(BASE + 8 * KIB, 8), raw(16 * KIB, 8)),
+        step("rw", 8, raw(BASE, 8), b"\x00\x10"), step("fail", 1),
+        step("pin", 0, raw(BASE, 8), raw(8 * KIB, 8)),
+        ("UNMAP", {"ioas_id": 1, "iova": BASE, "length": 32 * KIB}), bytes([0, 0, 1]),
+        step("access", 8, bytes([1])), step("access", 0x10, bytes([1])),
+        step("access", 0x18, bytes([1]))),
+    "devices": program(
+        IOAS, map_user(1, BASE, 16 * KIB), step("device", 0x28), step("device", 0x29),
+        step("device", 0x08, raw(BASE + MIB, 8), raw(4096, 8)), step("device", 0x06),
+        step("bind", 0), step("bind", 1), step("bind", 2), step("attach", 0, bytes([0, 1])),
+        step("attach", 1, bytes([0, 1])), step("attach", 2, bytes([0, 1])),
+        ("GET_PA", {"ioas_id": 1, "iova": BASE, "length": 4096}), IOAS,
+        step("attach", 0x40, bytes([0, 7])), step("attach", 0x80, bytes([0, 0])),
+        step("bind", 0x81), step("reopen", 0), step("show", 0)),
+    "vfio": program(
+        IOAS, DOMAIN, ("VFIO_IOAS", {"op": 1, "ioas_id": 1}),
+        step("raw", 0, bytes([0x66, 0x81])),
+        step("raw", 4, bytes([0x66, 1])), ("VFIO_INFO", {}),
+        ("VFIO_MAP", {"flags": 3, "vaddr": FREE, "iova": BASE, "size": 64 * KIB}),
+        ("VFIO_UNMAP", {"iova": BASE + 16 * KIB, "size": 16 * KIB}),
+        ("VFIO_UNMAP", {"flags": 2}), ("VFIO_IOAS", {"op": 2})),
+    "options": program(
+        ("OPTION", {"option_id": 0, "op": 0, "val64": 1}), IOAS,
+        ("OPTION", {"option_id": 1, "op": 0, "object_id": 1}), map_user(1, BASE, 64 * KIB),
+        DOMAIN, ("OPTION", {"option_id": 1, "op": 1, "object_id": 1}),
+        ("SET_TEMP_MEMORY_LIMIT", {"limit": 65}), step("lose", 0), step("lose", 0x84),
+        map_user(1, BASE + MIB, 64 * KIB)),
+    "edges": program(
+        IOAS, DOMAIN, request("MAP", {"flags": FRW, "ioas_id": 1, "user_va": 0x82,
+                                      "length": 4096, "iova": BASE}, how=8),
+        request("IOAS_ALLOC", {}, how=12), request("IOAS_ALLOC", {}, how=10) + b"\x04",
+        request("IOAS_ALLOC", {}, how=0x60) + b"\x10",
+        request("MAP", {"flags": FRW, "ioas_id": 1, "user_va": 0x8C, "length": 2**47,
+                        "iova": 2**56}),
+        ("HW_INFO", {"dev_id": 3, "data_len": 2**32 - 1})),
+}
+
+
+# pt_fuzz: format, levels, "all leaf sizes"; then steps with their ranges: the
+# stretch, the first granule (2 bytes), how many; and what else the step takes.
+MAP, UNMAP, SET_DIRTY, READ_DIRTY, SYNC, FAIL = 0, 2, 3, 4, 5, 6
+
+
+def pt_range(stretch, first, count):
+    return bytes([stretch, first & 255, first >> 8, count])
+
+
+def pt_program(fmt, levels, *steps):
+    return bytes([fmt, levels, 0]) + b"".join(bytes([step]) + rest for step, rest in steps)
+
+
+PT_STEPS = [
+    (MAP, pt_range(0, 0, 0x99) + b"\x7a\x01"), (MAP, pt_range(0, 512, 0x94) + b"\x7a\x01"),
+    (MAP, pt_range(1, 1000, 0x06) + b"\x02\x02"), (MAP, pt_range(1, 1020, 0x0f) + b"\x77\x03"),
+    (SET_DIRTY, pt_range(0, 3, 1)), (SET_DIRTY, pt_range(1, 1000, 4)),
+    (READ_DIRTY, pt_range(0, 0, 0x82) + b"\x00"), (READ_DIRTY, pt_range(0, 0, 0x9a) + b"\x01"),
+    (FAIL, b"\x01"), (MAP, pt_range(2, 100, 0x98) + b"\x02\x04"),
+    (UNMAP, pt_range(0, 4, 1) + b"\x01"), (UNMAP, pt_range(1, 0, 0x9a) + b"\x00"),
+    (SYNC, b""), (MAP, pt_range(0, 0, 0x9a) + b"\x02\x05"),
+]
+
+PT_SEEDS = {
+    "amdv1-4": pt_program(0, 2, *PT_STEPS),
+    "amdv1-6": pt_program(0, 4, *PT_STEPS),
+    "mock-3": pt_program(1, 1, *PT_STEPS),
+    "mock-5": pt_program(1, 3, *PT_STEPS),
+}
+
+
+def write(directory, seeds):
+    os.makedirs(directory, exist_ok=True)
+    for name, seed in seeds.items():
+        with open(os.path.join(directory, name), "wb") as out:
+            out.write(seed)
+
+
+def main():
+    if len(sys.argv) > 2:
+        sys.exit("usage: corpus.py [DIRECTORY]")
+    here = os.path.dirname(os.path.abspath(__file__))
+    directory = sys.argv[1] if len(sys.argv) == 2 else os.path.join(here, "corpus")
+    write(os.path.join(directory, "ioctl_fuzz"), SEEDS)
+    write(os.path.join(directory, "pt_fuzz"), PT_SEEDS)
+
+
+if __name__ == "__main__":
+    main()
