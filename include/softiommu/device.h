@@ -49,8 +49,8 @@ struct siommu_device_params {
  * @params: what it is
  * @out: the device; ended with siommu_device_destroy()
  *
- * Return: 0; -EINVAL, also if the group is behind another IOMMU; -EBUSY if a
- * device of the group is bound; -EOPNOTSUPP for an IOMMU the machine does not
+ * Return: 0; -EINVAL, also if the group is behind another IOMMU; -EBUSY if the
+ * group is attached; -EOPNOTSUPP for an IOMMU the machine does not
  * have; -ENOMEM.
  */
 SIOMMU_API int siommu_device_create(struct siommu_machine *machine,

@@ -149,38 +149,6 @@ void core_device_unbind(struct core_device *dev)
 	core_object_remove(ctx, &dev->obj);
 }
 
-/*
- * A group is of one IOMMU, whose model changes all of its devices. Nobody joins
- * one that is in use: what it is attached to was decided for those it had.
- * Context: machine->lock.
- */
-static int can_join(struct siommu_group *group, const struct iommu_unit *unit)
-{
-	struct iommu_device *any = LIST_FIRST(&group->group.devices);
-
-	if (any && any->unit != unit)
-		return -EINVAL;
-	return group->group.owners ? -EBUSY : 0;
-}
-
-static int create_hw(struct siommu_machine *m, const struct siommu_device_params *p,
-		     struct siommu_device *dev)
-{
-	struct iommu_group *group = &dev->group->group;
-	bool is_mock = p->iommu == SIOMMU_IOMMU_MOCK;
-	int rc;
-
-	pthread_mutex_lock(&m->lock);
-	rc = can_join(dev->group, is_mock ? m->mock : m->none);
-	if (!rc && is_mock)
-		rc = mock_device_create(m->mock, group, p->name, p->pasid_bits, p->no_dirty,
-					&dev->dev);
-	else if (!rc)
-		rc = none_device_create(m->none, group, p->name, &dev->dev);
-	pthread_mutex_unlock(&m->lock);
-	return rc;
-}
-
 int siommu_device_create(struct siommu_machine *m, const struct siommu_device_params *params,
 			 struct siommu_device **out)
 {
@@ -202,7 +170,11 @@ int siommu_device_create(struct siommu_machine *m, const struct siommu_device_pa
 	rc = machine_group_get(m, p.group, &dev->group);
 	if (rc)
 		goto err_free;
-	rc = create_hw(m, &p, dev);
+	if (p.iommu == SIOMMU_IOMMU_NONE)
+		rc = none_device_create(m->none, &dev->group->group, p.name, &dev->dev);
+	else
+		rc = mock_device_create(m->mock, &dev->group->group, p.name, p.pasid_bits,
+					p.no_dirty, &dev->dev);
 	if (rc)
 		goto err_group;
 	*out = dev;
@@ -222,9 +194,7 @@ void siommu_device_destroy(struct siommu_device *dev)
 	if (!dev)
 		return;
 	m = dev->machine;
-	pthread_mutex_lock(&m->lock);
 	dev->dev->unit->ops->device_destroy(dev->dev);
-	pthread_mutex_unlock(&m->lock);
 	machine_group_put(m, dev->group);
 	base_free(&m->alloc, dev, sizeof(*dev));
 }

@@ -16,6 +16,7 @@ void iommu_group_init(struct iommu_group *group, u32 id)
 {
 	memset(group, 0, sizeof(*group));
 	group->id = id;
+	pthread_mutex_init(&group->attach_lock, NULL);
 	pthread_mutex_init(&group->lock, NULL);
 	LIST_INIT(&group->devices);
 }
@@ -23,18 +24,36 @@ void iommu_group_init(struct iommu_group *group, u32 id)
 void iommu_group_destroy(struct iommu_group *group)
 {
 	pthread_mutex_destroy(&group->lock);
+	pthread_mutex_destroy(&group->attach_lock);
 }
 
-void iommu_device_init(struct iommu_device *dev, struct iommu_unit *unit,
-		       struct iommu_group *group, const char *name)
+/* Context: group->attach_lock. */
+static int can_join(struct iommu_group *group, const struct iommu_unit *unit)
 {
+	struct iommu_device *any = LIST_FIRST(&group->devices);
+
+	if (any && any->unit != unit)
+		return -EINVAL;
+	return itree_empty(&group->handles) ? 0 : -EBUSY;
+}
+
+int iommu_device_init(struct iommu_device *dev, struct iommu_unit *unit,
+		      struct iommu_group *group, const char *name)
+{
+	int rc;
+
 	memset(dev, 0, sizeof(*dev));
 	dev->unit = unit;
 	dev->group = group;
 	snprintf(dev->name, sizeof(dev->name), "%s", name);
 	LIST_INIT(&dev->resv);
 	TAILQ_INIT(&dev->partial);
-	LIST_INSERT_HEAD(&group->devices, dev, group_link);
+	pthread_mutex_lock(&group->attach_lock);
+	rc = can_join(group, unit);
+	if (!rc)
+		LIST_INSERT_HEAD(&group->devices, dev, group_link);
+	pthread_mutex_unlock(&group->attach_lock);
+	return rc;
 }
 
 void iommu_device_destroy(struct iommu_device *dev)
@@ -43,7 +62,9 @@ void iommu_device_destroy(struct iommu_device *dev)
 
 	LIST_FOREACH_SAFE(r, &dev->resv, link, next)
 		base_free(dev->unit->alloc, r, sizeof(*r));
+	pthread_mutex_lock(&dev->group->attach_lock);
 	LIST_REMOVE(dev, group_link);
+	pthread_mutex_unlock(&dev->group->attach_lock);
 }
 
 int iommu_device_add_resv(struct iommu_device *dev, u64 start, u64 last, int type)
@@ -98,7 +119,10 @@ static struct iommu_domain *blocked(struct iommu_device *dev)
 	return dev->unit->ops->blocked_domain;
 }
 
-/* Every device of the group, or none of them. @old is NULL for blocked. */
+/*
+ * Every device of the group, or none of them. @old is NULL for blocked.
+ * Context: group->attach_lock.
+ */
 static int change(struct iommu_group *group, u32 pasid, struct iommu_domain *domain,
 		  struct iommu_domain *old)
 {
@@ -142,8 +166,8 @@ static void link_handle(struct iommu_group *group, u32 pasid, struct iommu_domai
 	itree_insert(&group->handles, &handle->node);
 }
 
-int iommu_attach(struct iommu_device *dev, u32 pasid, struct iommu_domain *domain,
-		 struct iommu_attach_handle *handle)
+static int attach(struct iommu_device *dev, u32 pasid, struct iommu_domain *domain,
+		  struct iommu_attach_handle *handle)
 {
 	struct iommu_group *group = dev->group;
 	int rc;
@@ -166,8 +190,19 @@ int iommu_attach(struct iommu_device *dev, u32 pasid, struct iommu_domain *domai
 	return 0;
 }
 
-int iommu_replace(struct iommu_device *dev, u32 pasid, struct iommu_domain *domain,
-		  struct iommu_attach_handle *handle)
+int iommu_attach(struct iommu_device *dev, u32 pasid, struct iommu_domain *domain,
+		 struct iommu_attach_handle *handle)
+{
+	int rc;
+
+	pthread_mutex_lock(&dev->group->attach_lock);
+	rc = attach(dev, pasid, domain, handle);
+	pthread_mutex_unlock(&dev->group->attach_lock);
+	return rc;
+}
+
+static int replace(struct iommu_device *dev, u32 pasid, struct iommu_domain *domain,
+		   struct iommu_attach_handle *handle)
 {
 	struct iommu_group *group = dev->group;
 	struct iommu_attach_handle *old = iommu_handle_find(group, pasid);
@@ -187,12 +222,25 @@ int iommu_replace(struct iommu_device *dev, u32 pasid, struct iommu_domain *doma
 	return 0;
 }
 
+int iommu_replace(struct iommu_device *dev, u32 pasid, struct iommu_domain *domain,
+		  struct iommu_attach_handle *handle)
+{
+	int rc;
+
+	pthread_mutex_lock(&dev->group->attach_lock);
+	rc = replace(dev, pasid, domain, handle);
+	pthread_mutex_unlock(&dev->group->attach_lock);
+	return rc;
+}
+
 void iommu_detach(struct iommu_device *dev, u32 pasid)
 {
 	struct iommu_group *group = dev->group;
-	struct iommu_attach_handle *handle = iommu_handle_find(group, pasid);
+	struct iommu_attach_handle *handle;
 	int rc;
 
+	pthread_mutex_lock(&group->attach_lock);
+	handle = iommu_handle_find(group, pasid);
 	rc = change(group, pasid, blocked(dev), handle->domain);
 	if (rc)
 		base_log(dev->unit->host->log, LOG_ERR, "iommu: %s cannot be blocked: %d",
@@ -200,4 +248,5 @@ void iommu_detach(struct iommu_device *dev, u32 pasid)
 	pthread_mutex_lock(&group->lock);
 	itree_remove(&group->handles, &handle->node);
 	pthread_mutex_unlock(&group->lock);
+	pthread_mutex_unlock(&group->attach_lock);
 }

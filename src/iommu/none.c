@@ -121,10 +121,15 @@ int none_device_create(struct iommu_unit *unit, struct iommu_group *group, const
 		       struct iommu_device **out)
 {
 	struct iommu_device *dev = base_zalloc(unit->alloc, sizeof(*dev));
+	int rc;
 
 	if (!dev)
 		return -ENOMEM;
-	iommu_device_init(dev, unit, group, name);
+	rc = iommu_device_init(dev, unit, group, name);
+	if (rc) {
+		base_free(unit->alloc, dev, sizeof(*dev));
+		return rc;
+	}
 	*out = dev;
 	return 0;
 }

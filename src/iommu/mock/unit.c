@@ -82,10 +82,15 @@ int mock_device_create(struct iommu_unit *unit, struct iommu_group *group, const
 {
 	struct mock_device *mock = base_zalloc(unit->alloc, sizeof(*mock));
 	unsigned int i;
+	int rc;
 
 	if (!mock)
 		return -ENOMEM;
-	iommu_device_init(&mock->dev, unit, group, name);
+	rc = iommu_device_init(&mock->dev, unit, group, name);
+	if (rc) {
+		base_free(unit->alloc, mock, sizeof(*mock));
+		return rc;
+	}
 	mock->dev.pasid_bits = pasid_bits;
 	mock->no_dirty = no_dirty;
 	for (i = 0; i < MOCK_DEV_CACHE_NUM; i++)

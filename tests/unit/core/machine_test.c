@@ -73,7 +73,7 @@ TEST(a_group_is_behind_one_iommu)
 }
 
 /* What a group is attached to was decided for the devices it had. */
-TEST(nobody_joins_a_group_in_use)
+TEST(nobody_joins_an_attached_group)
 {
 	struct siommu_device_params p = {
 		.size = sizeof(p), .name = "late", .iommu = SIOMMU_IOMMU_MOCK, .group = 5,
@@ -83,10 +83,12 @@ TEST(nobody_joins_a_group_in_use)
 	uint32_t id;
 
 	ASSERT_OK(siommu_device_bind(ctx, first, &bound, &id));
+	ASSERT_OK(attach(bound, new_ioas()));
 	EXPECT_RC(-EBUSY, siommu_device_create(machine, &p, &late));
-	siommu_device_unbind(bound);
+	siommu_device_detach(bound, 0);
 	ASSERT_OK(siommu_device_create(machine, &p, &late));
 	siommu_device_destroy(late);
+	siommu_device_unbind(bound);
 	siommu_device_destroy(first);
 }
 

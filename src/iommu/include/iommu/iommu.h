@@ -277,7 +277,8 @@ struct iommu_attach_handle {
 /**
  * struct iommu_group - devices that share a translation
  * @id: its number
- * @lock: covers @handles and the devices' partial faults
+ * @attach_lock: covers @devices, and held while what they translate with changes
+ * @lock: covers @handles and the devices' partial faults; inside @attach_lock
  * @devices: its members
  * @handles: struct iommu_attach_handle by PASID
  * @owner: the context that owns its DMA; NULL for nobody
@@ -285,6 +286,7 @@ struct iommu_attach_handle {
  */
 struct iommu_group {
 	u32 id;
+	pthread_mutex_t attach_lock;
 	pthread_mutex_t lock;
 	LIST_HEAD(, iommu_device) devices;
 	struct itree handles;
@@ -295,8 +297,12 @@ struct iommu_group {
 void iommu_group_init(struct iommu_group *group, u32 id);
 void iommu_group_destroy(struct iommu_group *group);
 
-void iommu_device_init(struct iommu_device *dev, struct iommu_unit *unit,
-		       struct iommu_group *group, const char *name);
+/*
+ * Return: 0; -EINVAL if the group is behind another unit; -EBUSY if it is
+ * attached: to what, was decided for the devices it had.
+ */
+int iommu_device_init(struct iommu_device *dev, struct iommu_unit *unit,
+		      struct iommu_group *group, const char *name) __must_check;
 
 /* Attached to nothing, owned by nobody. Frees the reserved regions. */
 void iommu_device_destroy(struct iommu_device *dev);
