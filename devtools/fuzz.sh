@@ -11,7 +11,7 @@ seconds=${FUZZ_SECONDS:-60}
 [ -f $build/build.ninja ] ||
     CC=clang meson setup $build -Dfuzzers=true -Db_sanitize=address,undefined \
         -Db_lundef=false >/dev/null
-ninja -C $build --quiet
+ninja -C $build --quiet fuzzers
 for fuzzer in $build/tests/fuzz/*_fuzz; do
     name=$(basename "$fuzzer")
     seeds=tests/fuzz/corpus/$name

@@ -35,10 +35,8 @@ LACKING = {
         "iommufd_dirty_tracking.*_huge.*",
         "vfio_compat_mock_domain.*.huge_map",
     ]),
-    # Pages of a process that has died can only be held where its shared memory
-    # may be opened, and an ordinary user may lock little memory.
-    "root": ("needs root: to hold a dead process's memory, or to lock much", [
-        "iommufd_ioas.*.fork_gone",
+    # An ordinary user may lock little memory.
+    "root": ("needs root, to lock much memory", [
         "iommufd_dirty_tracking.*M.get_dirty_bitmap*",
         "iommufd_dirty_tracking.*M_huge.*",
     ]),
