@@ -13,8 +13,13 @@
 #include "core/device.h"
 #include "core/eventq.h"
 
-typedef int (*attach_fn)(struct core_device *dev, u32 pasid, struct core_hwpt *hwpt,
-			 struct core_hwpt **old);
+/* Attaching or replacing: to an HWPT that is in use, or to one just made for @ioas. */
+struct attach_way {
+	int (*to)(struct core_device *dev, u32 pasid, struct core_hwpt *hwpt,
+		  struct core_hwpt **old);
+	int (*to_new)(struct core_device *dev, u32 pasid, struct core_ioas *ioas,
+		      struct core_hwpt_paging *hwpt, struct core_hwpt **old);
+};
 
 static struct core_attach *attach_find(struct core_group *group, u32 pasid)
 {
@@ -255,12 +260,11 @@ static int do_replace(struct core_device *dev, u32 pasid, struct core_hwpt *hwpt
  * table that is complete.
  */
 static int attach_and_fill(struct core_device *dev, u32 pasid, struct core_ioas *ioas,
-			   struct core_hwpt_paging *hwpt)
+			   struct core_hwpt_paging *hwpt, struct core_hwpt **old)
 {
-	struct core_hwpt *none;
 	int rc;
 
-	rc = do_attach(dev, pasid, &hwpt->common, &none);
+	rc = do_attach(dev, pasid, &hwpt->common, old);
 	if (rc)
 		return rc;
 	rc = core_ioas_add_hwpt(dev->ctx, ioas, hwpt);
@@ -277,9 +281,12 @@ static int fill_and_replace(struct core_device *dev, u32 pasid, struct core_ioas
 	return rc ? rc : do_replace(dev, pasid, &hwpt->common, old);
 }
 
+static const struct attach_way attaching = { do_attach, attach_and_fill };
+static const struct attach_way replacing = { do_replace, fill_and_replace };
+
 /* Use an automatic HWPT of @ioas: one that fits, or a new one. */
 static int attach_ioas(struct core_device *dev, u32 pasid, struct core_ioas *ioas, u32 *pt_id,
-		       attach_fn fn, struct core_hwpt **old)
+		       const struct attach_way *way, struct core_hwpt **old)
 {
 	struct core_hwpt_paging *hwpt;
 	int rc;
@@ -287,7 +294,7 @@ static int attach_ioas(struct core_device *dev, u32 pasid, struct core_ioas *ioa
 	TAILQ_FOREACH(hwpt, &ioas->hwpts, link) {
 		if (!hwpt->automatic)
 			continue;
-		rc = fn(dev, pasid, &hwpt->common, old);
+		rc = way->to(dev, pasid, &hwpt->common, old);
 		/* Only "does not fit" is a reason to look further. */
 		if (rc == -EINVAL)
 			continue;
@@ -298,8 +305,7 @@ static int attach_ioas(struct core_device *dev, u32 pasid, struct core_ioas *ioa
 	rc = core_hwpt_paging_new(dev->ctx, ioas, dev, 0, NULL, &hwpt);
 	if (rc)
 		return rc;
-	rc = fn == do_attach ? attach_and_fill(dev, pasid, ioas, hwpt)
-			     : fill_and_replace(dev, pasid, ioas, hwpt, old);
+	rc = way->to_new(dev, pasid, ioas, hwpt, old);
 	if (rc) {
 		core_object_undo(dev->ctx, &hwpt->common.obj);
 		return rc;
@@ -310,7 +316,7 @@ static int attach_ioas(struct core_device *dev, u32 pasid, struct core_ioas *ioa
 	return 0;
 }
 
-static int change(struct core_device *dev, u32 pasid, u32 *pt_id, attach_fn fn)
+static int change(struct core_device *dev, u32 pasid, u32 *pt_id, const struct attach_way *way)
 {
 	struct core_object *obj = core_object_find(dev->ctx, *pt_id, CORE_ANY);
 	struct core_hwpt *old = NULL;
@@ -321,10 +327,10 @@ static int change(struct core_device *dev, u32 pasid, u32 *pt_id, attach_fn fn)
 	switch (obj->ops->type) {
 	case CORE_HWPT_PAGING:
 	case CORE_HWPT_NESTED:
-		rc = fn(dev, pasid, container_of(obj, struct core_hwpt, obj), &old);
+		rc = way->to(dev, pasid, container_of(obj, struct core_hwpt, obj), &old);
 		break;
 	case CORE_IOAS:
-		rc = attach_ioas(dev, pasid, container_of(obj, struct core_ioas, obj), pt_id, fn,
+		rc = attach_ioas(dev, pasid, container_of(obj, struct core_ioas, obj), pt_id, way,
 				 &old);
 		break;
 	default:
@@ -337,12 +343,12 @@ static int change(struct core_device *dev, u32 pasid, u32 *pt_id, attach_fn fn)
 
 int core_device_attach(struct core_device *dev, u32 pasid, u32 *pt_id)
 {
-	return change(dev, pasid, pt_id, do_attach);
+	return change(dev, pasid, pt_id, &attaching);
 }
 
 int core_device_replace(struct core_device *dev, u32 pasid, u32 *pt_id)
 {
-	return change(dev, pasid, pt_id, do_replace);
+	return change(dev, pasid, pt_id, &replacing);
 }
 
 void core_device_detach(struct core_device *dev, u32 pasid)

@@ -142,17 +142,8 @@ PRELOAD_API DIR *opendir(const char *path)
 /* The device may be read and written, and not executed. */
 static int asked(const char *path, int mode, int ret, int before)
 {
-	int saved = errno;
-	struct path_info info;
-
-	if (ret && saved == EFAULT)
+	if (!path_is_iommu(path, ret, before))
 		return ret;
-	path_look(path, &info);
-	if (info.kind != PATH_IOMMU) {
-		errno = saved;
-		return ret;
-	}
-	errno = before;
 	return mode & X_OK ? (int)preload_return(-EACCES) : 0;
 }
 

@@ -205,6 +205,19 @@ static int opened_status(int pid, int flags, int fd)
 	return reply.v[0] || reply.v[1] ? amend_status(fd, flags, &reply) : fd;
 }
 
+bool path_is_iommu(const char *path, int ret, int before)
+{
+	int saved = errno;
+	struct path_info info;
+
+	/* A path that the kernel could not read is not for us to read. */
+	if (ret && saved == EFAULT)
+		return false;
+	path_look(path, &info);
+	errno = info.kind == PATH_IOMMU ? before : saved;
+	return info.kind == PATH_IOMMU;
+}
+
 int path_opened(const char *path, int flags, int fd, int before)
 {
 	int saved = errno;

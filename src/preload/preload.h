@@ -172,6 +172,12 @@ struct path_info {
 void path_look(const char *path, struct path_info *info);
 
 /*
+ * The program has asked about @path, with the result @ret. If that is /dev/iommu,
+ * errno is what it was @before; else it is left alone.
+ */
+bool path_is_iommu(const char *path, int ret, int before);
+
+/*
  * The program has opened @path, with the result @fd and errno, which was @before.
  * Return: what the program gets instead, or @fd itself; errno goes with it.
  */

@@ -33,17 +33,8 @@ void stat_fill(struct stat *st)
 /* A path was asked about, with the result @ret. */
 static int by_path(const char *path, void *st, int ret, int before)
 {
-	int saved = errno;
-	struct path_info info;
-
-	if (ret && saved == EFAULT)
+	if (!path_is_iommu(path, ret, before))
 		return ret;
-	path_look(path, &info);
-	if (info.kind != PATH_IOMMU) {
-		errno = saved;
-		return ret;
-	}
-	errno = before;
 	stat_fill(st);
 	return 0;
 }
