@@ -6,10 +6,10 @@
 #   devtools/setup.sh build|test|fuzz
 set -eu
 
-build=(gcc libc6-dev meson ninja-build pkg-config python3 libbsd-dev libpopt-dev)
+build=(gcc libc6-dev meson ninja-build pkg-config python3 libbsd-dev libinih-dev libpopt-dev)
 # The kernel's selftests need libcap-dev; the header tests a C++ compiler and
-# clang; the manual pages scdoc.
-test=("${build[@]}" g++ clang libcap-dev scdoc xz-utils)
+# clang; the manual pages scdoc; the formal models spin.
+test=("${build[@]}" g++ clang libcap-dev scdoc spin xz-utils)
 fuzz=("${test[@]}" libclang-rt-14-dev)
 
 case ${1:-} in

@@ -21,6 +21,9 @@ struct siommu_access;
 struct siommu_bound;
 struct siommu_ctx;
 struct siommu_device;
+struct siommu_fault;
 struct siommu_machine;
+struct siommu_port;
+struct siommu_unit;
 
 #endif

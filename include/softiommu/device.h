@@ -32,7 +32,13 @@ enum siommu_device_iommu {
  * @group: the group it shares with devices made with the same number; 0 for a
  *	group of its own
  * @pasid_bits: width of its PASIDs, at most 20; 0 for none
- * @no_dirty: its IOMMU path cannot track dirty pages
+ * @no_dirty: its IOMMU path cannot track dirty pages; the mock's only
+ * @unit: the IOMMU it is behind, in place of @iommu; outlives the device
+ * @requester: its number on the bus: PCI requester id, or SMMUv3's stream id;
+ *	what follows is for devices with @unit
+ * @ats: it asks for translations and keeps them (PCIe ATS)
+ * @page_requests: it asks for pages (PCIe PRI); needs @ats
+ * @stall: its requests may wait for an answer (SMMUv3's stall model)
  */
 struct siommu_device_params {
 	size_t size;
@@ -41,6 +47,11 @@ struct siommu_device_params {
 	uint32_t group;
 	unsigned int pasid_bits;
 	bool no_dirty;
+	struct siommu_unit *unit;
+	uint32_t requester;
+	bool ats;
+	bool page_requests;
+	bool stall;
 };
 
 /**
@@ -49,7 +60,8 @@ struct siommu_device_params {
  * @params: what it is
  * @out: the device; ended with siommu_device_destroy()
  *
- * Return: 0; -EINVAL, also if the group is behind another IOMMU; -EBUSY if the
+ * Return: 0; -EINVAL, also if the group is behind another IOMMU, or the IOMMU
+ * cannot have such a device; -EBUSY if the
  * group is attached; -EOPNOTSUPP for an IOMMU the machine does not
  * have; -ENOMEM.
  */

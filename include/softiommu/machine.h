@@ -80,6 +80,70 @@ SIOMMU_API void siommu_machine_show(struct siommu_machine *machine, FILE *out);
 SIOMMU_API void siommu_machine_used(struct siommu_machine *machine, size_t *bytes,
 				    size_t *blocks);
 
+/**
+ * struct siommu_unit_params - how to make an IOMMU
+ * @size: sizeof(struct siommu_unit_params) of the caller
+ * @model: "vtd", "smmuv3" or "amd"
+ * @options: "name=value,...", as for softiommu run --iommu; NULL for defaults
+ * @name: for listings; copied; at most 31 bytes; NULL for the model's
+ */
+struct siommu_unit_params {
+	size_t size;
+	const char *model;
+	const char *options;
+	const char *name;
+};
+
+/**
+ * siommu_unit_create() - Put an IOMMU into a machine
+ * @machine: the machine
+ * @params: what it is
+ * @error: on -EINVAL, one line that says what is wrong with the options; may be NULL
+ * @n: room in @error
+ * @out: the IOMMU; ended with siommu_unit_destroy()
+ *
+ * Return: 0; -EINVAL; -EOPNOTSUPP for a model that there is not; -ENOMEM.
+ */
+SIOMMU_API int siommu_unit_create(struct siommu_machine *machine,
+				  const struct siommu_unit_params *params, char *error, size_t n,
+				  struct siommu_unit **out);
+
+/**
+ * siommu_unit_destroy() - Take an IOMMU out of its machine
+ * @unit: the IOMMU, without devices; NULL is fine. Cannot fail
+ */
+SIOMMU_API void siommu_unit_destroy(struct siommu_unit *unit);
+
+/**
+ * siommu_unit_faults() - The latest faults that nobody could answer
+ * @unit: the IOMMU
+ * @faults: where to, oldest first
+ * @n: room; 256 are kept
+ * @count: how many there were since the IOMMU was made; may be NULL
+ *
+ * Context: Any thread.
+ * Return: how many were copied.
+ */
+SIOMMU_API unsigned int siommu_unit_faults(struct siommu_unit *unit, struct siommu_fault *faults,
+					   unsigned int n, uint64_t *count);
+
+/**
+ * siommu_fault_text() - What a fault's reason means
+ * @unit: the IOMMU that the fault is of
+ * @reason: struct siommu_fault's
+ *
+ * Context: Any thread.
+ * Return: a few words, such as the specification's name of it; NULL for a number
+ * that the model does not use.
+ */
+SIOMMU_API const char *siommu_fault_text(const struct siommu_unit *unit, uint32_t reason);
+
+/**
+ * siommu_model_help() - What IOMMUs there are, for people
+ * @out: where to print each model with its options
+ */
+SIOMMU_API void siommu_model_help(FILE *out);
+
 SIOMMU_END_DECLS
 
 #endif

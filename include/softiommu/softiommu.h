@@ -6,6 +6,7 @@
 #include <softiommu/access.h>
 #include <softiommu/context.h>
 #include <softiommu/device.h>
+#include <softiommu/dma.h>
 #include <softiommu/machine.h>
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/alloc.h"
 
@@ -51,18 +52,22 @@ void *base_zalloc_array(struct base_alloc *a, size_t n, size_t size)
 	return base_zalloc(a, total);
 }
 
-void *base_zalloc_table(struct base_alloc *a, size_t size)
+void *base_zalloc_aligned(struct base_alloc *a, size_t size, size_t align)
 {
 	void *p;
 
 	if (!charge(a, size))
 		return NULL;
-	p = aligned_alloc(size, size);
-	if (!p) {
+	if (posix_memalign(&p, align, size)) {
 		uncharge(a, size);
 		return NULL;
 	}
 	return memset(p, 0, size);
+}
+
+void *base_zalloc_table(struct base_alloc *a, size_t size)
+{
+	return base_zalloc_aligned(a, size, size);
 }
 
 void base_free(struct base_alloc *a, void *p, size_t size)
@@ -70,5 +75,27 @@ void base_free(struct base_alloc *a, void *p, size_t size)
 	if (!p)
 		return;
 	free(p);
+	uncharge(a, size);
+}
+
+void *base_zalloc_sparse(struct base_alloc *a, size_t size)
+{
+	void *p;
+
+	if (!charge(a, size))
+		return NULL;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED) {
+		uncharge(a, size);
+		return NULL;
+	}
+	return p;
+}
+
+void base_free_sparse(struct base_alloc *a, void *p, size_t size)
+{
+	if (!p)
+		return;
+	munmap(p, size);
 	uncharge(a, size);
 }

@@ -5,6 +5,10 @@
  * An area is pinned once, however many page tables show it: before the first
  * shows it and until the last has dropped it. An area of a revoked dma-buf keeps
  * its place but is in no page table.
+ *
+ * Taking areas away has three steps, each for all of them before the next: out
+ * of the page tables, wait until no device uses them any more, let the memory
+ * go. So the waiting costs the same for one area and for a million.
  */
 #include "core/hwpt.h"
 #include "core/ioas.h"
@@ -21,8 +25,10 @@ static int pin(struct core_area *area)
 	return rc;
 }
 
-static void unpin(struct core_area *area)
+void area_unpin(struct core_area *area)
 {
+	if (!area->filled)
+		return;
 	area->filled = false;
 	mem_pages_unpin(area->pages, &area->pin);
 }
@@ -38,7 +44,7 @@ static int map_small(struct iommu_domain *domain, u64 iova, hpa_t hpa, u64 lengt
 		rc = domain->ops->map(domain, iova + done, hpa + done, PAGE_BYTES, prot);
 		if (rc) {
 			if (done)
-				domain->ops->unmap(domain, iova, done);
+				iommu_unmap(domain, iova, done);
 			return rc;
 		}
 	}
@@ -50,22 +56,22 @@ static int map(struct core_area *area, struct core_hwpt_paging *hwpt)
 	struct iommu_domain *domain = hwpt->common.domain;
 	hpa_t hpa = mem_pages_hpa(area->pages, area->start_byte);
 	unsigned int prot = area->prot;
+	int rc;
 
 	if (mem_pages_revoked(area->pages))
 		return 0;
 	if (area->pages->kind == MEM_PAGES_DMABUF)
 		prot |= IOMMU_PROT_MMIO;
 	if (area->ioas->no_large_pages)
-		return map_small(domain, area_iova(area), hpa, area_length(area), prot);
-	return domain->ops->map(domain, area_iova(area), hpa, area_length(area), prot);
-}
-
-static void unmap(struct core_area *area, struct core_hwpt_paging *hwpt)
-{
-	struct iommu_domain *domain = hwpt->common.domain;
-
-	if (!mem_pages_revoked(area->pages))
-		domain->ops->unmap(domain, area_iova(area), area_length(area));
+		rc = map_small(domain, area_iova(area), hpa, area_length(area), prot);
+	else
+		rc = domain->ops->map(domain, area_iova(area), hpa, area_length(area), prot);
+	if (rc) {
+		/* Devices may have seen parts of it, and are in tables made for it. */
+		iommu_gather(domain, area_iova(area), area_last(area));
+		iommu_sync(domain);
+	}
+	return rc;
 }
 
 int area_fill(struct core_area *area, struct core_hwpt_paging *hwpt)
@@ -80,15 +86,30 @@ int area_fill(struct core_area *area, struct core_hwpt_paging *hwpt)
 	}
 	rc = map(area, hwpt);
 	if (rc && !was_filled)
-		unpin(area);
+		area_unpin(area);
 	return rc;
 }
 
-void area_unfill(struct core_area *area, struct core_hwpt_paging *hwpt)
+void area_unmap(struct core_area *area, struct core_hwpt_paging *hwpt)
 {
-	unmap(area, hwpt);
-	if (TAILQ_EMPTY(&area->ioas->hwpts))
-		unpin(area);
+	if (!mem_pages_revoked(area->pages))
+		iommu_unmap(hwpt->common.domain, area_iova(area), area_length(area));
+}
+
+void area_unmap_all(struct core_area *area)
+{
+	struct core_hwpt_paging *hwpt;
+
+	TAILQ_FOREACH(hwpt, &area->ioas->hwpts, link)
+		area_unmap(area, hwpt);
+}
+
+void area_sync(struct core_ioas *ioas)
+{
+	struct core_hwpt_paging *hwpt;
+
+	TAILQ_FOREACH(hwpt, &ioas->hwpts, link)
+		iommu_sync(hwpt->common.domain);
 }
 
 int area_hold(struct core_area *area)
@@ -112,31 +133,11 @@ err_unmap:
 	TAILQ_FOREACH(undo, &area->ioas->hwpts, link) {
 		if (undo == hwpt)
 			break;
-		unmap(area, undo);
+		area_unmap(area, undo);
 	}
-	unpin(area);
+	area_sync(area->ioas);
+	area_unpin(area);
 	return rc;
-}
-
-void area_release(struct core_area *area)
-{
-	struct core_hwpt_paging *hwpt;
-
-	if (!area->filled)
-		return;
-	TAILQ_FOREACH(hwpt, &area->ioas->hwpts, link)
-		unmap(area, hwpt);
-	unpin(area);
-}
-
-void area_revoke(struct core_area *area)
-{
-	struct core_hwpt_paging *hwpt;
-
-	if (!area->filled)
-		return;
-	TAILQ_FOREACH(hwpt, &area->ioas->hwpts, link)
-		unmap(area, hwpt);
 }
 
 void area_split_pin(struct core_area *area, struct core_area *left, struct core_area *right)
@@ -146,5 +147,5 @@ void area_split_pin(struct core_area *area, struct core_area *left, struct core_
 	/* The pages are pinned already, so holding them once more cannot fail. */
 	if (pin(left) || pin(right))
 		__builtin_trap();
-	unpin(area);
+	area_unpin(area);
 }

@@ -121,6 +121,9 @@ int core_device_bind(struct core_ctx *ctx, struct iommu_device *hw, bool test,
 	rc = claim(ctx, hw->group);
 	if (rc)
 		goto err_group;
+	/* Others of the group may be attached already, and then it has been said. */
+	if (dev->group->refs == 1)
+		iommu_group_set_careful(hw->group, ctx->careful);
 	iommu_fault_listen(hw);
 	/* The driver is a user until it unbinds. */
 	core_object_get(&dev->obj);
@@ -149,6 +152,22 @@ void core_device_unbind(struct core_device *dev)
 	core_object_remove(ctx, &dev->obj);
 }
 
+static int create_behind(struct iommu_unit *unit, struct iommu_group *group,
+			 const struct siommu_device_params *p, struct iommu_device **out)
+{
+	const struct iommu_device_desc desc = {
+		.name = p->name,
+		.requester = p->requester,
+		.pasid_bits = p->pasid_bits,
+		.ats = p->ats,
+		.page_requests = p->page_requests,
+		.stall = p->stall,
+	};
+
+
+	return unit->ops->device_create(unit, group, &desc, out);
+}
+
 int siommu_device_create(struct siommu_machine *m, const struct siommu_device_params *params,
 			 struct siommu_device **out)
 {
@@ -161,6 +180,8 @@ int siommu_device_create(struct siommu_machine *m, const struct siommu_device_pa
 	memcpy(&p, params, min_u64(params->size, sizeof(p)));
 	if (!p.name || p.pasid_bits > 20)
 		return -EINVAL;
+	if (p.unit && (p.iommu || p.unit->machine != m))
+		return -EINVAL;
 	if (p.iommu > SIOMMU_IOMMU_MOCK || (p.iommu == SIOMMU_IOMMU_MOCK && !m->mock))
 		return -EOPNOTSUPP;
 	dev = base_zalloc(&m->alloc, sizeof(*dev));
@@ -170,16 +191,23 @@ int siommu_device_create(struct siommu_machine *m, const struct siommu_device_pa
 	rc = machine_group_get(m, p.group, &dev->group);
 	if (rc)
 		goto err_free;
-	if (p.iommu == SIOMMU_IOMMU_NONE)
+	if (p.unit)
+		rc = create_behind(p.unit->unit, &dev->group->group, &p, &dev->dev);
+	else if (p.iommu == SIOMMU_IOMMU_NONE)
 		rc = none_device_create(m->none, &dev->group->group, p.name, &dev->dev);
 	else
 		rc = mock_device_create(m->mock, &dev->group->group, p.name, p.pasid_bits,
 					p.no_dirty, &dev->dev);
 	if (rc)
 		goto err_group;
+	rc = iommu_device_join(dev->dev);
+	if (rc)
+		goto err_device;
 	*out = dev;
 	return 0;
 
+err_device:
+	dev->dev->unit->ops->device_destroy(dev->dev);
 err_group:
 	machine_group_put(m, dev->group);
 err_free:
@@ -194,6 +222,7 @@ void siommu_device_destroy(struct siommu_device *dev)
 	if (!dev)
 		return;
 	m = dev->machine;
+	iommu_device_leave(dev->dev);
 	dev->dev->unit->ops->device_destroy(dev->dev);
 	machine_group_put(m, dev->group);
 	base_free(&m->alloc, dev, sizeof(*dev));

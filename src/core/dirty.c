@@ -6,6 +6,11 @@
  * IOVA on. Bits are only ever set: what the user had there stays. The bitmap is
  * collected here a piece at a time and merged into the user's memory, so that
  * one query never needs more than a few KiB.
+ *
+ * A write that was under way, or that uses a translation from before the bit was
+ * cleared, sets no bit again: the query waits for it, so that it belongs to the
+ * bitmap that has the bit already. A device may write without the walk that sets
+ * the bit only where it was set, so what was clean needs no waiting for.
  */
 #include <string.h>
 
@@ -19,6 +24,8 @@
 /**
  * struct collector - a sink that gathers bits
  * @sink: first
+ * @domain: whose bits they are; what was cleared is gathered there
+ * @clear: they are cleared
  * @task: whose bitmap it is
  * @uptr: its address
  * @base: IOVA of bit 0 of the user's bitmap
@@ -30,6 +37,8 @@
  */
 struct collector {
 	struct iommu_dirty_sink sink;
+	struct iommu_domain *domain;
+	bool clear;
 	struct siommu_task *task;
 	u64 uptr;
 	u64 base;
@@ -85,6 +94,8 @@ static void collect(struct iommu_dirty_sink *sink, u64 iova, u64 len)
 	u64 bit = (iova - c->base) >> c->page_lg2;
 	u64 last = min_u64((iova - c->base + len - 1) >> c->page_lg2, c->nbits - 1);
 
+	if (c->clear)
+		iommu_gather(c->domain, iova, iova + len - 1);
 	while (bit <= last) {
 		u64 piece = bit / PIECE_BITS;
 		u64 end = min_u64(last, piece * PIECE_BITS + PIECE_BITS - 1);
@@ -135,6 +146,8 @@ int core_hwpt_get_dirty(struct core_ctx *ctx, struct core_hwpt_paging *hwpt,
 	if (!c)
 		return -ENOMEM;
 	c->sink.set = collect;
+	c->domain = domain;
+	c->clear = !q->no_clear;
 	c->task = task;
 	c->uptr = q->bitmap;
 	c->base = q->iova;
@@ -145,28 +158,41 @@ int core_hwpt_get_dirty(struct core_ctx *ctx, struct core_hwpt_paging *hwpt,
 		if (domain->dirty_ops->read_and_clear(domain, walk.iova, walk.last - walk.iova + 1,
 						      flags, &c->sink))
 			break;
+	iommu_sync(domain);
 	flush(c);
 	base_free(&ctx->alloc, c, sizeof(*c));
 	return 0;
 }
 
-int core_hwpt_set_dirty_tracking(struct core_hwpt_paging *hwpt, bool enable)
+/* Forget what was written so far. */
+static int clear_all(struct core_hwpt_paging *hwpt)
 {
 	struct iommu_domain *domain = hwpt->common.domain;
 	struct core_area *area;
-	int rc;
+	int rc = 0;
+
+	for (area = area_first(hwpt->ioas, 0, U64_MAX); area && !rc;
+	     area = area_next(area, 0, U64_MAX))
+		rc = domain->dirty_ops->read_and_clear(domain, area_iova(area), area_length(area),
+						       0, NULL);
+	return rc;
+}
+
+int core_hwpt_set_dirty_tracking(struct core_hwpt_paging *hwpt, bool enable)
+{
+	struct iommu_domain *domain = hwpt->common.domain;
+	int rc = 0;
 
 	if (!domain->dirty_ops)
 		return -EOPNOTSUPP;
-	/* Begin from a clean slate. */
-	if (enable) {
-		for (area = area_first(hwpt->ioas, 0, U64_MAX); area;
-		     area = area_next(area, 0, U64_MAX)) {
-			rc = domain->dirty_ops->read_and_clear(domain, area_iova(area),
-							       area_length(area), 0, NULL);
-			if (rc)
-				return rc;
-		}
-	}
-	return domain->dirty_ops->set_tracking(domain, enable);
+	if (enable)
+		rc = clear_all(hwpt);
+	if (!rc)
+		rc = domain->dirty_ops->set_tracking(domain, enable);
+	/*
+	 * From here on every write is seen, also by devices that wrote before; and if
+	 * it failed, what was cleared while tracking was on will be set again.
+	 */
+	iommu_flush(domain, 0, U64_MAX);
+	return rc;
 }

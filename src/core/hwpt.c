@@ -14,7 +14,7 @@
 static void common_end(struct core_hwpt *hwpt)
 {
 	if (hwpt->domain)
-		hwpt->domain->ops->free(hwpt->domain);
+		iommu_domain_free(hwpt->domain);
 	if (hwpt->fault)
 		core_object_put(&hwpt->fault->obj);
 }
@@ -196,6 +196,7 @@ int core_hwpt_nested_alloc(struct core_ctx *ctx, struct core_hwpt_paging *parent
 		core_object_undo(ctx, &hwpt->common.obj);
 		return rc;
 	}
+	iommu_domain_nest(hwpt->common.domain, parent->common.domain);
 	*out = &hwpt->common;
 	return 0;
 }
@@ -219,6 +220,7 @@ int core_hwpt_viommu_alloc(struct core_ctx *ctx, struct core_viommu *viommu, u32
 		core_object_undo(ctx, &hwpt->common.obj);
 		return rc;
 	}
+	iommu_domain_nest(hwpt->common.domain, viommu->hwpt->common.domain);
 	*out = &hwpt->common;
 	return 0;
 }

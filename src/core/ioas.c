@@ -291,13 +291,36 @@ static int add_area(struct core_ctx *ctx, struct core_ioas *ioas, struct mem_pag
 	return 0;
 }
 
-void area_remove(struct core_ctx *ctx, struct core_area *area)
+static void area_free(struct core_ctx *ctx, struct core_area *area)
 {
-	area_release(area);
-	hole_freed(area->ioas, area_iova(area));
-	itree_remove(&area->ioas->areas, &area->node);
 	mem_pages_put(area->pages, &ctx->alloc);
 	base_free(&ctx->alloc, area, sizeof(*area));
+}
+
+void area_take(struct core_ctx *ctx, struct core_area *area, struct core_gone *gone)
+{
+	hole_freed(area->ioas, area_iova(area));
+	itree_remove(&area->ioas->areas, &area->node);
+	if (!area->filled) {
+		area_free(ctx, area);
+		return;
+	}
+	area_unmap_all(area);
+	SLIST_INSERT_HEAD(gone, area, gone_link);
+}
+
+void area_let_go(struct core_ctx *ctx, struct core_ioas *ioas, struct core_gone *gone)
+{
+	struct core_area *area;
+
+	if (SLIST_EMPTY(gone))
+		return;
+	area_sync(ioas);
+	while ((area = SLIST_FIRST(gone))) {
+		SLIST_REMOVE_HEAD(gone, gone_link);
+		area_unpin(area);
+		area_free(ctx, area);
+	}
 }
 
 /* One area that shows @pages from @byte on; takes over the reference. */
@@ -424,6 +447,7 @@ int core_ioas_copy(struct core_ctx *ctx, struct core_ioas *dst, struct core_ioas
 	struct core_map placed = *map;
 	struct core_area *area, *done;
 	u64 last = src_iova + map->length - 1;
+	struct core_gone gone = SLIST_HEAD_INITIALIZER(gone);
 	struct area_walk walk;
 	u64 at;
 	int rc;
@@ -447,7 +471,8 @@ int core_ioas_copy(struct core_ctx *ctx, struct core_ioas *dst, struct core_ioas
 
 err_undo:
 	while (at != placed.iova && (area = area_first(dst, placed.iova, at - 1)))
-		area_remove(ctx, area);
+		area_take(ctx, area, &gone);
+	area_let_go(ctx, dst, &gone);
 	return rc;
 }
 
@@ -581,11 +606,26 @@ int core_ioas_set_large_pages(struct core_ctx *ctx, struct core_ioas *ioas, bool
 	return rc;
 }
 
+/* Take the areas before @end out of @hwpt, which is not in ioas->hwpts. */
+static void empty_hwpt(struct core_ioas *ioas, struct core_hwpt_paging *hwpt,
+		       const struct core_area *end)
+{
+	struct core_area *area;
+
+	for (area = area_first(ioas, 0, U64_MAX); area != end; area = area_next(area, 0, U64_MAX))
+		area_unmap(area, hwpt);
+	iommu_sync(hwpt->common.domain);
+	if (!TAILQ_EMPTY(&ioas->hwpts))
+		return;
+	for (area = area_first(ioas, 0, U64_MAX); area != end; area = area_next(area, 0, U64_MAX))
+		area_unpin(area);
+}
+
 int core_ioas_add_hwpt(struct core_ctx *ctx, struct core_ioas *ioas, struct core_hwpt_paging *hwpt)
 {
 	struct iommu_domain *domain = hwpt->common.domain;
 	u64 alignment = max_u64(hwpt_alignment(hwpt), ioas->alignment);
-	struct core_area *area, *undo;
+	struct core_area *area;
 	int rc;
 
 	if (alignment > PAGE_BYTES)
@@ -616,8 +656,7 @@ int core_ioas_add_hwpt(struct core_ctx *ctx, struct core_ioas *ioas, struct core
 	return 0;
 
 err_unfill:
-	for (undo = area_first(ioas, 0, U64_MAX); undo != area; undo = area_next(undo, 0, U64_MAX))
-		area_unfill(undo, hwpt);
+	empty_hwpt(ioas, hwpt, area);
 err_unreserve:
 	core_ioas_unreserve(ctx, ioas, domain);
 	return rc;
@@ -626,12 +665,9 @@ err_unreserve:
 void core_ioas_remove_hwpt(struct core_ctx *ctx, struct core_ioas *ioas,
 			   struct core_hwpt_paging *hwpt)
 {
-	struct core_area *area;
-
 	TAILQ_REMOVE(&ioas->hwpts, hwpt, link);
 	hwpt->listed = false;
-	for (area = area_first(ioas, 0, U64_MAX); area; area = area_next(area, 0, U64_MAX))
-		area_unfill(area, hwpt);
+	empty_hwpt(ioas, hwpt, NULL);
 	core_ioas_unreserve(ctx, ioas, hwpt->common.domain);
 	/* With less to ask for it, the alignment can only fall. */
 	if (update_alignment(ioas))

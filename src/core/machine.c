@@ -13,6 +13,7 @@
 #include "core/device.h"
 #include "core/machine.h"
 #include "iommu/mock.h"
+#include "iommu/models.h"
 #include "iommu/none.h"
 
 /* Read parameters of a caller that may be older or newer than this library. */
@@ -49,7 +50,8 @@ int siommu_machine_create(const struct siommu_machine_params *params, struct sio
 	m->test_interface = p.test_interface;
 	pthread_mutex_init(&m->lock, NULL);
 	LIST_INIT(&m->contexts);
-	LIST_INIT(&m->groups);
+	TAILQ_INIT(&m->groups);
+	TAILQ_INIT(&m->units);
 	mem_host_init(&m->host, &m->alloc, &m->log);
 	rc = none_unit_create(&m->host, &m->none);
 	if (!rc && m->test_interface)
@@ -101,6 +103,97 @@ void siommu_machine_used(struct siommu_machine *m, size_t *bytes, size_t *blocks
 		*blocks = n;
 }
 
+static const struct iommu_model *const models[] = {
+	&amd_model,
+};
+
+static const struct iommu_model *model_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(models); i++)
+		if (!strcmp(models[i]->name, name))
+			return models[i];
+	return NULL;
+}
+
+int siommu_unit_create(struct siommu_machine *m, const struct siommu_unit_params *params,
+		       char *error, size_t n, struct siommu_unit **out)
+{
+	struct siommu_unit_params p = { 0 };
+	const struct iommu_model *model;
+	struct siommu_unit *unit;
+	char line[256];
+	int rc;
+
+	if (params->size < offsetofend(struct siommu_unit_params, model))
+		return -EINVAL;
+	memcpy(&p, params, min_u64(params->size, sizeof(p)));
+	model = p.model ? model_find(p.model) : NULL;
+	if (!model)
+		return -EOPNOTSUPP;
+	unit = base_zalloc(&m->alloc, sizeof(*unit));
+	if (!unit)
+		return -ENOMEM;
+	snprintf(line, sizeof(line), "the model refuses these options");
+	rc = model->unit_create(&m->host, p.options ? p.options : "", line, sizeof(line),
+				&unit->unit);
+	if (rc) {
+		if (error && n)
+			snprintf(error, n, "%s", line);
+		base_free(&m->alloc, unit, sizeof(*unit));
+		return rc;
+	}
+	snprintf(unit->unit->name, sizeof(unit->unit->name), "%s", p.name ? p.name : model->name);
+	unit->machine = m;
+	pthread_mutex_lock(&m->lock);
+	TAILQ_INSERT_TAIL(&m->units, unit, link);
+	pthread_mutex_unlock(&m->lock);
+	*out = unit;
+	return 0;
+}
+
+void siommu_unit_destroy(struct siommu_unit *unit)
+{
+	struct siommu_machine *m;
+
+	if (!unit)
+		return;
+	m = unit->machine;
+	pthread_mutex_lock(&m->lock);
+	TAILQ_REMOVE(&m->units, unit, link);
+	pthread_mutex_unlock(&m->lock);
+	unit->unit->ops->unit_destroy(unit->unit);
+	base_free(&m->alloc, unit, sizeof(*unit));
+}
+
+unsigned int siommu_unit_faults(struct siommu_unit *unit, struct siommu_fault *faults,
+				unsigned int n, uint64_t *count)
+{
+	u64 all;
+	unsigned int have = iommu_faults(unit->unit, faults, n, &all);
+
+	if (count)
+		*count = all;
+	return have;
+}
+
+const char *siommu_fault_text(const struct siommu_unit *unit, uint32_t reason)
+{
+	const struct iommu_ops *ops = unit->unit->ops;
+
+	return ops->reason_name ? ops->reason_name(reason) : NULL;
+}
+
+void siommu_model_help(FILE *out)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(models); i++)
+		fprintf(out, "%s: %s\n%s", models[i]->name, models[i]->summary,
+			models[i]->options);
+}
+
 struct mem_host *machine_host(struct siommu_machine *m)
 {
 	return &m->host;
@@ -122,14 +215,11 @@ static struct siommu_group *group_find(struct siommu_machine *m, u32 number)
 {
 	struct siommu_group *g;
 
-	LIST_FOREACH(g, &m->groups, link)
+	TAILQ_FOREACH(g, &m->groups, link)
 		if (g->group.id == number)
 			return g;
 	return NULL;
 }
-
-/* Numbers from here up are for groups of one device. */
-#define FIRST_OWN_GROUP ((u32)1 << 31)
 
 int machine_group_get(struct siommu_machine *m, u32 number, struct siommu_group **out)
 {
@@ -141,7 +231,7 @@ int machine_group_get(struct siommu_machine *m, u32 number, struct siommu_group 
 		g = group_find(m, number);
 	} else {
 		do {
-			number = FIRST_OWN_GROUP | m->next_group++;
+			number = MACHINE_OWN_GROUPS | m->next_group++;
 		} while (group_find(m, number));
 	}
 	if (!g) {
@@ -151,7 +241,7 @@ int machine_group_get(struct siommu_machine *m, u32 number, struct siommu_group 
 			goto out;
 		}
 		iommu_group_init(&g->group, number);
-		LIST_INSERT_HEAD(&m->groups, g, link);
+		TAILQ_INSERT_TAIL(&m->groups, g, link);
 	}
 	g->devices++;
 	*out = g;
@@ -164,7 +254,7 @@ void machine_group_put(struct siommu_machine *m, struct siommu_group *g)
 {
 	pthread_mutex_lock(&m->lock);
 	if (!--g->devices) {
-		LIST_REMOVE(g, link);
+		TAILQ_REMOVE(&m->groups, g, link);
 		iommu_group_destroy(&g->group);
 		base_free(&m->alloc, g, sizeof(*g));
 	}

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * The objects of a machine as a tree for people: each context, its objects by
- * id, and under an IOAS its ranges and its areas.
+ * A machine as a tree for people: each IOMMU that was asked for, the devices
+ * behind it and its latest faults; then each context, its objects by id, and
+ * under an IOAS its ranges and its areas.
  */
 #include <time.h>
 
 #include "core/access.h"
+#include "core/device.h"
 #include "core/ioas.h"
 #include "core/show.h"
 
-/* Areas beyond these are counted, not listed. */
-#define MAX_AREAS 32
+/* Areas and faults beyond these are counted, not listed. */
+#define MAX_AREAS  32
+#define MAX_FAULTS 8
 
 static void show_bytes(FILE *out, u64 bytes)
 {
@@ -99,11 +102,114 @@ void core_ctx_show(struct core_ctx *ctx, FILE *out)
 	pthread_mutex_unlock(&ctx->lock);
 }
 
+static void show_attachments(struct iommu_group *group, FILE *out)
+{
+	static const char *const types[] = {
+		[IOMMU_DOMAIN_BLOCKED] = "blocked",
+		[IOMMU_DOMAIN_PAGING] = "a paging domain",
+		[IOMMU_DOMAIN_NESTED] = "a nested domain",
+	};
+	struct iommu_attach_handle *handle;
+	struct itree_node *node;
+
+	pthread_mutex_lock(&group->lock);
+	for (node = itree_first(&group->handles, 0, U64_MAX); node;
+	     node = itree_next(&group->handles, node, 0, U64_MAX)) {
+		handle = container_of(node, struct iommu_attach_handle, node);
+		if (node->start == IOMMU_NO_PASID)
+			fprintf(out, ", attached to %s", types[handle->domain->type]);
+		else
+			fprintf(out, ", PASID %u to %s", (u32)node->start,
+				types[handle->domain->type]);
+	}
+	pthread_mutex_unlock(&group->lock);
+}
+
+/* Context: the group's attach_lock. */
+static void show_device(struct iommu_device *dev, FILE *out)
+{
+	struct dma_port *port;
+	unsigned int ports = 0;
+
+	fprintf(out, "    |- %s, %02x:%02x.%u (%#x), ", dev->name, dev->requester >> 8 & 0xff,
+		dev->requester >> 3 & 0x1f, dev->requester & 7, dev->requester);
+	if (dev->group->id & MACHINE_OWN_GROUPS)
+		fprintf(out, "group of its own");
+	else
+		fprintf(out, "group %u", dev->group->id);
+	if (dev->pasid_bits)
+		fprintf(out, ", PASIDs of %u bits", dev->pasid_bits);
+	show_attachments(dev->group, out);
+	/* Somebody may wait for an access or a pin, with the ports' lock. */
+	if (!pthread_mutex_trylock(&dev->ports_lock)) {
+		LIST_FOREACH(port, &dev->ports, link)
+			ports++;
+		pthread_mutex_unlock(&dev->ports_lock);
+		fprintf(out, ", %u ports", ports);
+	}
+	fprintf(out, "\n");
+}
+
+static void show_faults(struct siommu_unit *unit, FILE *out)
+{
+	struct siommu_fault faults[MAX_FAULTS];
+	unsigned int i, n;
+	u64 count;
+
+	n = siommu_unit_faults(unit, faults, MAX_FAULTS, &count);
+	if (count > n)
+		fprintf(out, "    |- faults: the last %u of %llu\n", n, (unsigned long long)count);
+	for (i = 0; i < n; i++) {
+		const struct siommu_fault *f = &faults[i];
+		const char *text = siommu_fault_text(unit, f->reason);
+
+		fprintf(out, "    |- fault %#x%s%s: %s", f->reason, text ? ", " : "",
+			text ? text : "", f->device);
+		if (f->flags & SIOMMU_FAULT_PASID)
+			fprintf(out, ", PASID %u", f->pasid);
+		fprintf(out, ", %s%s of %#llx",
+			f->access & SIOMMU_DMA_PRIV ? "privileged " : "",
+			f->access & SIOMMU_DMA_WRITE  ? "write"
+			: f->access & SIOMMU_DMA_EXEC ? "execute"
+						      : "read",
+			(unsigned long long)f->iova);
+		if (f->flags & SIOMMU_FAULT_STAGE2)
+			fprintf(out, ", at %#llx of stage 2", (unsigned long long)f->ipa);
+		fprintf(out, "\n");
+	}
+}
+
+/* Context: the machine's lock. */
+static void show_unit(struct siommu_machine *m, struct siommu_unit *unit, FILE *out)
+{
+	struct iommu_device *dev;
+	struct siommu_group *g;
+
+	fprintf(out, "  IOMMU %s, %s\n", unit->unit->name, unit->unit->ops->name);
+	TAILQ_FOREACH(g, &m->groups, link) {
+		/* Whoever attaches may wait for devices: do not wait for him. */
+		if (pthread_mutex_trylock(&g->group.attach_lock)) {
+			fprintf(out, "    |- a group that is being attached\n");
+			continue;
+		}
+		LIST_FOREACH(dev, &g->group.devices, group_link)
+			if (dev->unit == unit->unit)
+				show_device(dev, out);
+		pthread_mutex_unlock(&g->group.attach_lock);
+	}
+	show_faults(unit, out);
+}
+
 void siommu_machine_show(struct siommu_machine *m, FILE *out)
 {
 	struct core_ctx *ctx, *next;
+	struct siommu_unit *unit;
 
 	fprintf(out, "machine%s\n", m->test_interface ? " with the mock IOMMU" : "");
+	pthread_mutex_lock(&m->lock);
+	TAILQ_FOREACH(unit, &m->units, link)
+		show_unit(m, unit, out);
+	pthread_mutex_unlock(&m->lock);
 	/* A context's lock comes before the machine's: hold one context at a time. */
 	pthread_mutex_lock(&m->lock);
 	ctx = LIST_FIRST(&m->contexts);

@@ -6,12 +6,17 @@
  * again, and its users are told; that runs without the context's lock, and
  * everything is looked up afresh afterwards. A user that does not let go makes
  * the unmap fail rather than wait for ever.
+ *
+ * Areas without such users are collected, and devices are waited for once, for
+ * all of them: at the end, and before the lock is dropped. Of very many some are
+ * let go in between, while they are still in the processor's caches.
  */
 #include "core/access.h"
 #include "core/hwpt.h"
 #include "core/ioas.h"
 
 #define MAX_TRIES 100
+#define MAX_GONE  1024
 
 /* Ask the accesses of @area to let go. The lock is dropped and taken again. */
 static void evict(struct core_ctx *ctx, struct core_ioas *ioas, struct core_area *area)
@@ -22,37 +27,58 @@ static void evict(struct core_ctx *ctx, struct core_ioas *ioas, struct core_area
 	core_object_put(&ioas->obj);
 }
 
-static int unmap_range(struct core_ctx *ctx, struct core_ioas *ioas, u64 start, u64 last,
-		       u64 *unmapped)
+/* Ends early at an area that accesses have pinned: *@busy. */
+static int take_range(struct core_ctx *ctx, struct core_ioas *ioas, u64 *start, u64 last,
+		      u64 *unmapped, struct core_gone *gone, struct core_area **busy)
 {
 	struct core_area *area;
-	unsigned int tries = 0;
+	unsigned int n = 0;
 
-	*unmapped = 0;
-	while ((area = area_first(ioas, start, last))) {
+	*busy = NULL;
+	while ((area = area_first(ioas, *start, last))) {
 		u64 first = area_iova(area), end = area_last(area);
 
 		if (area->num_locks)
 			return -EBUSY;
-		if (first < start || end > last)
+		if (first < *start || end > last)
 			return -ENOENT;
 		if (area->num_accesses) {
-			if (first != start)
-				tries = 0;
-			start = first;
-			if (++tries > MAX_TRIES)
-				return -EDEADLOCK;
-			evict(ctx, ioas, area);
-			continue;
+			*busy = area;
+			return 0;
 		}
 		*unmapped += area_length(area);
-		area_remove(ctx, area);
+		area_take(ctx, area, gone);
+		if (++n % MAX_GONE == 0)
+			area_let_go(ctx, ioas, gone);
 		if (end == last)
 			break;
 		/* What others map behind us meanwhile is not ours to remove. */
-		start = end + 1;
+		*start = end + 1;
 	}
 	return 0;
+}
+
+static int unmap_range(struct core_ctx *ctx, struct core_ioas *ioas, u64 start, u64 last,
+		       u64 *unmapped)
+{
+	struct core_gone gone = SLIST_HEAD_INITIALIZER(gone);
+	struct core_area *busy;
+	unsigned int tries = 0;
+	int rc;
+
+	*unmapped = 0;
+	for (;;) {
+		rc = take_range(ctx, ioas, &start, last, unmapped, &gone, &busy);
+		area_let_go(ctx, ioas, &gone);
+		if (rc || !busy)
+			return rc;
+		if (area_iova(busy) != start)
+			tries = 0;
+		start = area_iova(busy);
+		if (++tries > MAX_TRIES)
+			return -EDEADLOCK;
+		evict(ctx, ioas, busy);
+	}
 }
 
 int core_ioas_unmap(struct core_ctx *ctx, struct core_ioas *ioas, u64 iova, u64 length,
@@ -133,10 +159,19 @@ int core_ioas_cut(struct core_ctx *ctx, struct core_ioas *ioas, u64 iova)
 	return split(ctx, area, iova);
 }
 
-static void revoke_area(struct core_area *area, void *pages)
+static void revoke_area(struct core_area *area, void *dmabuf)
 {
-	if (area->pages == pages)
-		area_revoke(area);
+	struct mem_pages *pages = area->pages;
+
+	if (pages->kind == MEM_PAGES_DMABUF && pages->import->dmabuf == dmabuf &&
+	    !pages->import->revoked)
+		area_unmap_all(area);
+}
+
+static void sync_area(struct core_area *area, void *dmabuf)
+{
+	if (area->pages->kind == MEM_PAGES_DMABUF && area->pages->import->dmabuf == dmabuf)
+		area_sync(area->ioas);
 }
 
 /* An import that is still mapped, whose context is held; NULL if none is left. */
@@ -156,25 +191,22 @@ static struct core_ctx *next_import(struct mem_dmabuf *dmabuf)
 	return ctx;
 }
 
-/* Revoke what @ctx imported. Page lists of @ctx stay while its lock is held. */
+/*
+ * Revoke what @ctx imported: all at once, because only after that may it count as
+ * revoked for others. Page lists of @ctx, and imports, stay while its lock is held.
+ */
 static void revoke_in(struct core_ctx *ctx, struct mem_dmabuf *dmabuf)
 {
 	struct mem_dmabuf_import *import;
 
 	pthread_mutex_lock(&ctx->lock);
-	for (;;) {
-		pthread_mutex_lock(&dmabuf->lock);
-		LIST_FOREACH(import, &dmabuf->imports, link)
-			if (import->owner == ctx && !import->revoked)
-				break;
-		pthread_mutex_unlock(&dmabuf->lock);
-		if (!import)
-			break;
-		core_for_each_area(ctx, revoke_area, import->pages);
-		pthread_mutex_lock(&dmabuf->lock);
-		import->revoked = true;
-		pthread_mutex_unlock(&dmabuf->lock);
-	}
+	core_for_each_area(ctx, revoke_area, dmabuf);
+	core_for_each_area(ctx, sync_area, dmabuf);
+	pthread_mutex_lock(&dmabuf->lock);
+	LIST_FOREACH(import, &dmabuf->imports, link)
+		if (import->owner == ctx)
+			import->revoked = true;
+	pthread_mutex_unlock(&dmabuf->lock);
 	pthread_mutex_unlock(&ctx->lock);
 }
 

@@ -242,6 +242,8 @@ int siommu_open(struct siommu_machine *machine, unsigned int flags, struct siomm
 	rc = machine_space(machine, ctx->checked, &ctx->space);
 	if (!rc)
 		rc = core_ctx_open(machine, &ctx->core);
+	if (!rc)
+		ctx->core->careful = ctx->checked;
 	if (rc) {
 		base_free(alloc, ctx, sizeof(*ctx));
 		return rc;

@@ -10,7 +10,7 @@
 
 #include <softiommu/abi/iommufd.h>
 
-#include "iommu/iommu.h"
+#include "iommu_impl.h"
 
 struct iommu_partial_fault {
 	TAILQ_ENTRY(iommu_partial_fault) link;
@@ -29,10 +29,14 @@ void iommu_fault_respond(struct iommu_fault_group *group, u32 code)
 	atomic_fetch_sub(&group->dev->pending, 1);
 	if (unit->ops->page_response)
 		unit->ops->page_response(group->dev, group, code);
+	iommu_page_answer(group->dev, &group->faults[group->count - 1], code);
 	base_free(unit->alloc, group, group_bytes(group->count));
 }
 
-/* Answer a request that has not become a group. */
+/*
+ * Tell the model of a request that has not become a group. If a port made it, who
+ * reported it knows.
+ */
 static void refuse(struct iommu_device *dev, const struct iommu_fault *fault)
 {
 	union {
@@ -52,13 +56,19 @@ static void refuse(struct iommu_device *dev, const struct iommu_fault *fault)
 static struct iommu_attach_handle *find_handler(struct iommu_device *dev,
 						const struct iommu_fault *fault)
 {
+	const bool with_pasid = fault->flags & IOMMU_PGFAULT_FLAGS_PASID_VALID;
+	const struct iommu_ops *ops = dev->unit->ops;
 	struct iommu_attach_handle *handle;
 
-	if (!(fault->flags & IOMMU_PGFAULT_FLAGS_PASID_VALID)) {
+	if (ops->faults_need_pasid && !(with_pasid && fault->pasid))
+		return NULL;
+	if (ops->page_request_valid && !ops->page_request_valid(dev, fault))
+		return NULL;
+	if (!with_pasid) {
 		handle = iommu_handle_find(dev->group, IOMMU_NO_PASID);
 	} else {
 		handle = iommu_handle_find(dev->group, fault->pasid);
-		if (!handle && dev->unit->ops->user_pasid_table) {
+		if (!handle && ops->user_pasid_table) {
 			handle = iommu_handle_find(dev->group, IOMMU_NO_PASID);
 			if (handle && handle->domain->type != IOMMU_DOMAIN_NESTED)
 				handle = NULL;
@@ -82,9 +92,11 @@ static int keep_partial(struct iommu_device *dev, const struct iommu_fault *faul
 	return 0;
 }
 
+/* Devices number the groups of each PASID apart. */
 static bool same_group(const struct iommu_fault *a, const struct iommu_fault *b)
 {
-	return a->grpid == b->grpid;
+	return a->grpid == b->grpid && a->pasid == b->pasid &&
+	       !((a->flags ^ b->flags) & IOMMU_PGFAULT_FLAGS_PASID_VALID);
 }
 
 /* Collect what waits for @last, in order, and @last itself. */
@@ -125,6 +137,13 @@ static void drop_partial(struct iommu_device *dev, const struct iommu_fault *lik
 		dev->npartial--;
 		base_free(dev->unit->alloc, p, sizeof(*p));
 	}
+}
+
+void iommu_fault_drop(struct iommu_device *dev, const struct iommu_fault *like)
+{
+	pthread_mutex_lock(&dev->group->lock);
+	drop_partial(dev, like);
+	pthread_mutex_unlock(&dev->group->lock);
 }
 
 void iommu_fault_listen(struct iommu_device *dev)

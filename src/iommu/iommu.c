@@ -10,7 +10,7 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "iommu/iommu.h"
+#include "iommu_impl.h"
 
 void iommu_group_init(struct iommu_group *group, u32 id)
 {
@@ -47,13 +47,16 @@ int iommu_device_init(struct iommu_device *dev, struct iommu_unit *unit,
 	dev->group = group;
 	snprintf(dev->name, sizeof(dev->name), "%s", name);
 	LIST_INIT(&dev->resv);
+	LIST_INIT(&dev->ports);
 	TAILQ_INIT(&dev->partial);
 	pthread_mutex_lock(&group->attach_lock);
 	rc = can_join(group, unit);
-	if (!rc)
-		LIST_INSERT_HEAD(&group->devices, dev, group_link);
 	pthread_mutex_unlock(&group->attach_lock);
-	return rc;
+	if (rc)
+		return rc;
+	pthread_mutex_init(&dev->ports_lock, NULL);
+	iommu_page_requests_init(&dev->requests);
+	return 0;
 }
 
 void iommu_device_destroy(struct iommu_device *dev)
@@ -62,9 +65,21 @@ void iommu_device_destroy(struct iommu_device *dev)
 
 	LIST_FOREACH_SAFE(r, &dev->resv, link, next)
 		base_free(dev->unit->alloc, r, sizeof(*r));
-	pthread_mutex_lock(&dev->group->attach_lock);
-	LIST_REMOVE(dev, group_link);
-	pthread_mutex_unlock(&dev->group->attach_lock);
+	iommu_page_requests_end(&dev->requests);
+	pthread_mutex_destroy(&dev->ports_lock);
+}
+
+int iommu_device_join(struct iommu_device *dev)
+{
+	struct iommu_group *group = dev->group;
+	int rc;
+
+	pthread_mutex_lock(&group->attach_lock);
+	rc = can_join(group, dev->unit);
+	if (!rc)
+		LIST_INSERT_HEAD(&group->devices, dev, group_link);
+	pthread_mutex_unlock(&group->attach_lock);
+	return rc;
 }
 
 int iommu_device_add_resv(struct iommu_device *dev, u64 start, u64 last, int type)
@@ -120,8 +135,9 @@ static struct iommu_domain *blocked(struct iommu_device *dev)
 }
 
 /*
- * Every device of the group, or none of them. @old is NULL for blocked.
- * Context: group->attach_lock.
+ * Every device of the group, or none of them. @old is NULL for blocked. When
+ * this returns, no access goes through @old any more, or, on failure, through
+ * @domain. Context: group->attach_lock.
  */
 static int change(struct iommu_group *group, u32 pasid, struct iommu_domain *domain,
 		  struct iommu_domain *old)
@@ -134,6 +150,7 @@ static int change(struct iommu_group *group, u32 pasid, struct iommu_domain *dom
 		if (rc)
 			goto err_undo;
 	}
+	iommu_flush_attachment(group, pasid);
 	return 0;
 
 err_undo:
@@ -145,7 +162,26 @@ err_undo:
 			base_log(undo->unit->host->log, LOG_ERR, "iommu: %s cannot go back",
 				 undo->name);
 	}
+	iommu_flush_attachment(group, pasid);
 	return rc;
+}
+
+void iommu_device_leave(struct iommu_device *dev)
+{
+	struct iommu_group *group = dev->group;
+	struct iommu_attach_handle *handle;
+	struct itree_node *n;
+
+	pthread_mutex_lock(&group->attach_lock);
+	for (n = itree_first(&group->handles, 0, U64_MAX); n;
+	     n = itree_next(&group->handles, n, 0, U64_MAX)) {
+		handle = container_of(n, struct iommu_attach_handle, node);
+		if (set_domain(dev, (u32)n->start, blocked(dev), handle->domain))
+			base_log(dev->unit->host->log, LOG_ERR, "iommu: %s cannot be blocked",
+				 dev->name);
+	}
+	LIST_REMOVE(dev, group_link);
+	pthread_mutex_unlock(&group->attach_lock);
 }
 
 static bool pasid_usable(struct iommu_group *group, u32 pasid)
@@ -163,7 +199,15 @@ static void link_handle(struct iommu_group *group, u32 pasid, struct iommu_domai
 {
 	handle->node.start = handle->node.last = pasid;
 	handle->domain = domain;
+	handle->group = group;
 	itree_insert(&group->handles, &handle->node);
+	LIST_INSERT_HEAD(&domain->attached, handle, link);
+}
+
+static void unlink_handle(struct iommu_group *group, struct iommu_attach_handle *handle)
+{
+	itree_remove(&group->handles, &handle->node);
+	LIST_REMOVE(handle, link);
 }
 
 static int attach(struct iommu_device *dev, u32 pasid, struct iommu_domain *domain,
@@ -216,7 +260,7 @@ static int replace(struct iommu_device *dev, u32 pasid, struct iommu_domain *dom
 	if (rc)
 		return rc;
 	pthread_mutex_lock(&group->lock);
-	itree_remove(&group->handles, &old->node);
+	unlink_handle(group, old);
 	link_handle(group, pasid, domain, handle);
 	pthread_mutex_unlock(&group->lock);
 	return 0;
@@ -246,7 +290,38 @@ void iommu_detach(struct iommu_device *dev, u32 pasid)
 		base_log(dev->unit->host->log, LOG_ERR, "iommu: %s cannot be blocked: %d",
 			 dev->name, rc);
 	pthread_mutex_lock(&group->lock);
-	itree_remove(&group->handles, &handle->node);
+	unlink_handle(group, handle);
 	pthread_mutex_unlock(&group->lock);
 	pthread_mutex_unlock(&group->attach_lock);
+}
+
+static void for_each_of(struct iommu_domain *domain,
+			void (*fn)(struct iommu_device *dev, u32 pasid, void *arg), void *arg)
+{
+	struct iommu_attach_handle *handle;
+	struct iommu_device *dev;
+
+	LIST_FOREACH(handle, &domain->attached, link) {
+		pthread_mutex_lock(&handle->group->attach_lock);
+		LIST_FOREACH(dev, &handle->group->devices, group_link)
+			fn(dev, (u32)handle->node.start, arg);
+		pthread_mutex_unlock(&handle->group->attach_lock);
+	}
+}
+
+void iommu_for_each_attached(struct iommu_domain *domain,
+			     void (*fn)(struct iommu_device *dev, u32 pasid, void *arg), void *arg)
+{
+	struct iommu_domain *nested;
+
+	for_each_of(domain, fn, arg);
+	LIST_FOREACH(nested, &domain->nested, nested_link)
+		for_each_of(nested, fn, arg);
+}
+
+void iommu_report_dirty(void *arg, u64 iova, u64 len)
+{
+	struct iommu_dirty_sink *sink = arg;
+
+	sink->set(sink, iova, len);
 }

@@ -207,7 +207,8 @@ static void use(struct mem_region *r, const struct extent *need, struct mem_regi
 
 static bool covers(const struct mem_region *r, const struct extent *need)
 {
-	return r->dev == need->dev && r->ino == need->ino && need->offset >= r->offset &&
+	return !guard_is_torn(r) && r->dev == need->dev && r->ino == need->ino &&
+	       need->offset >= r->offset &&
 	       need->offset - r->offset + need->bytes - 1 <= r->node.last - r->node.start;
 }
 
@@ -285,12 +286,20 @@ int region_held_add(struct mem_space *space, int fd, const struct extent *whole,
 	r->ino = chosen->ino;
 	r->offset = chosen->offset;
 	pthread_mutex_lock(&host->lock);
-	itree_insert(&host->regions, &r->node);
-	LIST_INSERT_HEAD(&space->held, r, link);
-	use(r, need, out, hpa);
+	rc = guard_add(host, r, fd);
+	if (!rc) {
+		itree_insert(&host->regions, &r->node);
+		LIST_INSERT_HEAD(&space->held, r, link);
+		use(r, need, out, hpa);
+	}
 	pthread_mutex_unlock(&host->lock);
+	if (rc)
+		goto err_unmap;
 	return 0;
 
+err_unmap:
+	munmap(p, chosen->bytes);
+	mem_space_put(space);
 err_unreserve:
 	unreserve(space, chosen->bytes);
 err_free:
@@ -321,6 +330,7 @@ void region_put(struct mem_host *host, struct mem_region *r)
 	if (unmap) {
 		LIST_REMOVE(r, link);
 		itree_remove(&host->regions, &r->node);
+		guard_remove(r);
 	}
 	pthread_mutex_unlock(&host->lock);
 	if (unmap)

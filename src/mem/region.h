@@ -44,4 +44,13 @@ void region_space_end(struct mem_space *space);
 /* The region that @hpa is in, or NULL. Context: host->lock. */
 struct mem_region *region_find(struct mem_host *host, hpa_t hpa);
 
+/*
+ * guard.c: a file was mapped, is mapped no more; do pages of it show something
+ * else by now; the host ends. Context: host->lock.
+ */
+int guard_add(struct mem_host *host, struct mem_region *region, int fd) __must_check;
+void guard_remove(struct mem_region *region);
+bool guard_is_torn(const struct mem_region *region);
+void guard_end(struct mem_host *host);
+
 #endif

@@ -14,6 +14,7 @@ void mem_host_init(struct mem_host *host, struct base_alloc *alloc, struct base_
 	host->alloc = alloc;
 	host->log = log;
 	pthread_mutex_init(&host->lock, NULL);
+	pthread_mutex_init(&host->cas_lock, NULL);
 	host->cursor = (u64)1 << HPA_REMOTE_LG2;
 	LIST_INIT(&host->pinned);
 	LIST_INIT(&host->users);
@@ -21,6 +22,8 @@ void mem_host_init(struct mem_host *host, struct base_alloc *alloc, struct base_
 
 void mem_host_destroy(struct mem_host *host)
 {
+	guard_end(host);
+	pthread_mutex_destroy(&host->cas_lock);
 	pthread_mutex_destroy(&host->lock);
 }
 

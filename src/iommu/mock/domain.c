@@ -136,19 +136,12 @@ static int set_tracking(struct iommu_domain *domain, bool enable)
 	return 0;
 }
 
-static void report_dirty(void *arg, u64 va, u64 len)
-{
-	struct iommu_dirty_sink *sink = arg;
-
-	sink->set(sink, va, len);
-}
-
 static int read_and_clear(struct iommu_domain *domain, u64 iova, u64 len, unsigned int flags,
 			  struct iommu_dirty_sink *sink)
 {
 	pt_mock_read_and_clear_dirty(&to_paging(domain)->pt, iova, len,
-				     !(flags & IOMMU_DIRTY_NO_CLEAR), sink ? report_dirty : NULL,
-				     sink);
+				     !(flags & IOMMU_DIRTY_NO_CLEAR),
+				     sink ? iommu_report_dirty : NULL, sink);
 	return 0;
 }
 
@@ -256,10 +249,10 @@ static int nested_invalidate(struct iommu_domain *domain, struct iommu_user_arra
 	if (array->type != IOMMU_HWPT_INVALIDATE_DATA_SELFTEST)
 		rc = -EINVAL;
 	while (!rc && done < want) {
-		rc = iommu_copy_user_entry(
-			&inv, sizeof(inv),
-			offsetofend(struct iommu_hwpt_invalidate_selftest, iotlb_id),
-			IOMMU_HWPT_INVALIDATE_DATA_SELFTEST, array, done);
+		rc = iommu_copy_user_entry(&inv, sizeof(inv),
+					   offsetofend(struct iommu_hwpt_invalidate_selftest,
+						       iotlb_id),
+					   IOMMU_HWPT_INVALIDATE_DATA_SELFTEST, array, done);
 		if (!rc)
 			rc = invalidate_one(to_nested(domain), &inv);
 		done += !rc;

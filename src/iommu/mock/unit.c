@@ -91,7 +91,7 @@ int mock_device_create(struct iommu_unit *unit, struct iommu_group *group, const
 		base_free(unit->alloc, mock, sizeof(*mock));
 		return rc;
 	}
-	mock->dev.pasid_bits = pasid_bits;
+	mock->dev.pasid_bits = mock->dev.max_pasid_log2 = pasid_bits;
 	mock->no_dirty = no_dirty;
 	for (i = 0; i < MOCK_DEV_CACHE_NUM; i++)
 		mock->cache[i] = IOMMU_TEST_DEV_CACHE_DEFAULT;

@@ -49,6 +49,26 @@ TEST(memory_is_zero_again)
 	}
 }
 
+TEST(sparse_blocks_are_counted_as_others)
+{
+	struct base_alloc a = { .limit = 1 << 20 };
+	u8 *p = base_zalloc_sparse(&a, 1 << 20);
+
+	ASSERT_TRUE(p != NULL);
+	EXPECT_TRUE(is_zero(p, 1 << 20));
+	EXPECT_EQ(1 << 20, a.bytes);
+	EXPECT_TRUE(!base_zalloc_sparse(&a, 1));
+	memset(p, 0xff, 1 << 20);
+	base_free_sparse(&a, p, 1 << 20);
+	base_free_sparse(&a, NULL, 1000);
+	EXPECT_EQ(0, a.bytes);
+	EXPECT_EQ(0, a.blocks);
+	/* What the system cannot give is not charged. */
+	a.limit = 0;
+	EXPECT_TRUE(!base_zalloc_sparse(&a, SIZE_MAX / 2));
+	EXPECT_EQ(0, a.bytes);
+}
+
 TEST(array_that_overflows)
 {
 	struct base_alloc a = { 0 };

@@ -282,3 +282,42 @@ TEST(show_names_what_there_is)
 	free(text);
 	EXPECT_OK(destroy(ctx, mock.st));
 }
+
+TEST(show_names_units_devices_and_faults)
+{
+	struct siommu_unit_params up = { .size = sizeof(up), .model = "amd", .name = "north" };
+	struct siommu_device_params dp = {
+		.size = sizeof(dp), .name = "nic", .requester = 0x10, .group = 9, .pasid_bits = 4,
+	};
+	struct siommu_fault fault;
+	struct siommu_device *dev;
+	struct siommu_port *port;
+	uint64_t count;
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	uint32_t word = 0;
+	int i;
+
+	ASSERT_OK(siommu_unit_create(machine, &up, NULL, 0, &dp.unit));
+	ASSERT_OK(siommu_device_create(machine, &dp, &dev));
+	ASSERT_OK(siommu_port_create(dev, NULL, &port));
+	for (i = 0; i < 9; i++)
+		EXPECT_RC(-EFAULT, siommu_dma_write(port, 0x1230 + i, &word, 1, 0));
+	EXPECT_EQ(1, siommu_unit_faults(dp.unit, &fault, 1, &count));
+	EXPECT_EQ(9, count);
+	EXPECT_EQ(0x1238, fault.iova);
+	EXPECT_TRUE(siommu_fault_text(dp.unit, fault.reason));
+	EXPECT_TRUE(!siommu_fault_text(dp.unit, 0x7fffffff));
+	siommu_machine_show(machine, f);
+	fclose(f);
+	EXPECT_TRUE(strstr(text, "IOMMU north, amd"));
+	EXPECT_TRUE(strstr(text, "nic, 00:02.0 (0x10), group 9, PASIDs of 4 bits, 1 ports"));
+	EXPECT_TRUE(strstr(text, "faults: the last 8 of 9"));
+	EXPECT_TRUE(strstr(text, ": nic, write of 0x1238\n"));
+	EXPECT_TRUE(!strstr(text, "0x1230\n"));
+	free(text);
+	siommu_port_destroy(port);
+	siommu_device_destroy(dev);
+	siommu_unit_destroy(dp.unit);
+}

@@ -39,11 +39,22 @@ void *base_zalloc(struct base_alloc *a, size_t size) __must_check;
 /* As base_zalloc(), for @n elements; NULL if the product overflows. */
 void *base_zalloc_array(struct base_alloc *a, size_t n, size_t size) __must_check;
 
+/* As base_zalloc(), at a multiple of @align: a power of two, at least 8. */
+void *base_zalloc_aligned(struct base_alloc *a, size_t size, size_t align) __must_check;
+
 /*
  * A zeroed block of @size bytes at an address that is a multiple of @size, a
  * power of two: for page tables, whose addresses leave no room for low bits.
  */
 void *base_zalloc_table(struct base_alloc *a, size_t size) __must_check;
+
+/*
+ * For a large block of which little may ever be used: whole pages, that take memory
+ * from when they are touched. The account is charged for all of it. Ended with
+ * base_free_sparse() alone.
+ */
+void *base_zalloc_sparse(struct base_alloc *a, size_t size) __must_check;
+void base_free_sparse(struct base_alloc *a, void *p, size_t size);
 
 /* @p may be NULL. @size is what was asked for. */
 void base_free(struct base_alloc *a, void *p, size_t size);

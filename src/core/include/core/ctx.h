@@ -79,6 +79,7 @@ struct core_object {
  * @lock: covers what follows; taken after a context's lock
  * @contexts: struct core_ctx
  * @groups: struct siommu_group, the devices' groups
+ * @units: struct siommu_unit, IOMMUs that were asked for
  * @next_group: number of the next group that is made for one device alone
  * @quota: bytes that one context may allocate
  * @test_interface: IOMMU_TEST_CMD is answered
@@ -92,13 +93,21 @@ struct siommu_machine {
 	struct mem_host host;
 	pthread_mutex_t lock;
 	LIST_HEAD(, core_ctx) contexts;
-	LIST_HEAD(, siommu_group) groups;
+	TAILQ_HEAD(, siommu_group) groups;
+	TAILQ_HEAD(, siommu_unit) units;
 	u32 next_group;
 	size_t quota;
 	bool test_interface;
 	struct iommu_unit *mock;
 	struct iommu_unit *none;
 	struct mem_space *spaces[2];
+};
+
+/* An IOMMU of the machine, as its maker holds it. */
+struct siommu_unit {
+	TAILQ_ENTRY(siommu_unit) link;
+	struct siommu_machine *machine;
+	struct iommu_unit *unit;
 };
 
 /* Memory that a vIOMMU offers for mmap. */
@@ -124,6 +133,7 @@ struct core_mmap {
  * @mmaps: struct core_mmap, by offset
  * @vfio_ioas: what VFIO compatibility maps into; NULL for none
  * @account: how locked memory is charged, MEM_ACCOUNT_USER or _SPACE
+ * @careful: its callers' memory may be gone at any time; fixed once it is in use
  */
 struct core_ctx {
 	struct siommu_machine *machine;
@@ -137,6 +147,7 @@ struct core_ctx {
 	LIST_HEAD(, core_mmap) mmaps;
 	struct core_ioas *vfio_ioas;
 	enum mem_account account;
+	bool careful;
 };
 
 /* References that keep a context after its descriptor is closed. Any context. */

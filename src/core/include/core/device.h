@@ -12,7 +12,7 @@ struct core_vdevice;
 
 /* A group of the machine and its number of devices there. */
 struct siommu_group {
-	LIST_ENTRY(siommu_group) link;
+	TAILQ_ENTRY(siommu_group) link;
 	struct iommu_group group;
 	unsigned int devices;
 };
@@ -87,6 +87,9 @@ void core_device_detach(struct core_device *dev, u32 pasid);
 
 /* What a PASID of the device is attached to, or NULL. */
 struct core_hwpt *core_device_attached(struct core_device *dev, u32 pasid);
+
+/* Numbers from here up are for groups of one device. */
+#define MACHINE_OWN_GROUPS ((u32)1 << 31)
 
 /* Groups of the machine. @number 0: one of its own. */
 int machine_group_get(struct siommu_machine *machine, u32 number,

@@ -63,6 +63,7 @@ struct core_range {
 /**
  * struct core_area - one mapping
  * @node: the IOVA
+ * @gone_link: in a list of areas that were taken out of their IOAS
  * @pin: its hold on the pages, while any page table shows it
  * @ioas: where it is
  * @pages: what it shows
@@ -76,7 +77,10 @@ struct core_range {
  * There is one of these for every mapping: it is kept under 128 bytes.
  */
 struct core_area {
-	struct itree_node node;
+	union {
+		struct itree_node node;
+		SLIST_ENTRY(core_area) gone_link;
+	};
 	struct mem_pin pin;
 	struct core_ioas *ioas;
 	struct mem_pages *pages;
@@ -240,17 +244,26 @@ int core_ctx_change_process(struct core_ctx *ctx, struct siommu_task *task) __mu
  */
 void core_dmabuf_revoke(struct mem_dmabuf *dmabuf, bool revoked);
 
-/* Take an area out of everything and free it. */
-void area_remove(struct core_ctx *ctx, struct core_area *area);
+/* Areas that are in no IOAS any more, whose memory devices may still reach. */
+SLIST_HEAD(core_gone, core_area);
 
-/* area.c: putting an area into page tables. */
+/* Take an area out of its IOAS and all page tables; nobody has it pinned. */
+void area_take(struct core_ctx *ctx, struct core_area *area, struct core_gone *gone);
+
+/* See to it that no device reaches what was taken out of @ioas, and free it. */
+void area_let_go(struct core_ctx *ctx, struct core_ioas *ioas, struct core_gone *gone);
+
+/*
+ * area.c: putting an area into page tables, and taking it out of one, or of all.
+ * After that area_sync(), or iommu_sync() if it was one, is to be called before
+ * area_unpin(), once for any number of areas.
+ */
 int area_fill(struct core_area *area, struct core_hwpt_paging *hwpt) __must_check;
-void area_unfill(struct core_area *area, struct core_hwpt_paging *hwpt);
 int area_hold(struct core_area *area) __must_check;
-void area_release(struct core_area *area);
-
-/* Take an area whose memory was revoked out of its page tables. */
-void area_revoke(struct core_area *area);
+void area_unmap(struct core_area *area, struct core_hwpt_paging *hwpt);
+void area_unmap_all(struct core_area *area);
+void area_sync(struct core_ioas *ioas);
+void area_unpin(struct core_area *area);
 
 /* Hand the hold of @area to its two halves. */
 void area_split_pin(struct core_area *area, struct core_area *left, struct core_area *right);

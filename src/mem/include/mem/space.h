@@ -29,6 +29,8 @@ typedef u64 hpa_t;
 #define HPA_REMOTE_LG2 47
 #define HPA_LAST       (((u64)1 << 48) - 1)
 
+struct mem_guard;
+struct mem_guard_slot;
 struct mem_pages;
 struct mem_space;
 
@@ -39,6 +41,7 @@ struct mem_space;
  * @link: in space->windows, or in holder->held
  * @space: whose memory it is, for a window; NULL for a file
  * @holder: for a file, the space that it was mapped for
+ * @guard: for a file, where it is noted; NULL if the host is not guarded
  * @refs: page lists that use it
  * @uva: for a window, address in @space of the first byte
  * @dev: for a file, its device
@@ -50,6 +53,7 @@ struct mem_region {
 	LIST_ENTRY(mem_region) link;
 	struct mem_space *space;
 	struct mem_space *holder;
+	struct mem_guard_slot *guard;
 	u64 refs;
 	union {
 		u64 uva;
@@ -77,6 +81,11 @@ struct mem_user {
  * struct mem_host - the world's memory
  * @alloc: account for what belongs to no context
  * @log: where to say what went wrong
+ * @cas_lock: makes updates of memory in windows atomic among devices; outside
+ *	@lock
+ * @guarded: mapped files are noted, see mem/guard.h
+ * @mending: a signal handler is replacing a page
+ * @guards: the notes; changed under @lock, read without
  * @lock: covers everything below; a leaf lock
  * @regions: struct mem_region by hpa: windows and mapped files
  * @cursor: where the search for a free window goes on
@@ -86,6 +95,10 @@ struct mem_user {
 struct mem_host {
 	struct base_alloc *alloc;
 	struct base_log *log;
+	pthread_mutex_t cas_lock;
+	bool guarded;
+	atomic_flag mending;
+	struct mem_guard *_Atomic guards;
 	pthread_mutex_t lock;
 	struct itree regions;
 	u64 cursor;
