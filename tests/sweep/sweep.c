@@ -135,11 +135,13 @@ static void end(struct world *w, const struct sweep_case *c, unsigned int n, siz
 		munmap(w->map, 2 * PAGE);
 	if (w->access)
 		siommu_access_destroy(w->access);
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 3; i++)
 		if (w->bound[i])
 			siommu_device_unbind(w->bound[i]);
+	siommu_port_destroy(w->port);
+	for (i = 0; i < 3; i++)
 		siommu_device_destroy(w->dev[i]);
-	}
+	siommu_unit_destroy(w->unit);
 	siommu_close(w->ctx);
 	if (used(w) > blocks + MAX_KEPT)
 		fail(c, n, "blocks left at the end", (long)used(w), (long)blocks);
@@ -249,7 +251,7 @@ int main(int argc, char **argv)
 {
 	static const struct sweep_case *const tables[] = {
 		sweep_ioas_cases, sweep_hwpt_cases, sweep_viommu_cases,
-		sweep_test_cases, sweep_vfio_cases, sweep_api_cases,
+		sweep_test_cases, sweep_vfio_cases, sweep_api_cases, sweep_dma_cases,
 	};
 	const struct sweep_case *c;
 	unsigned int i, number = 0;

@@ -58,6 +58,8 @@
  * @dev: devices of the machine; 0 and 1 share a group, 2 has no IOMMU
  * @bound: those that are bound
  * @bound_id: ids of their objects
+ * @unit: an IOMMU with a data path
+ * @port: a port of device 0, which is behind it
  * @access: an access of the library's own interface
  * @out_fd: descriptor that the call under test gave; -1 for none
  * @map: what siommu_mmap() gave
@@ -93,6 +95,8 @@ struct world {
 	struct siommu_device *dev[3];
 	struct siommu_bound *bound[3];
 	uint32_t bound_id[3];
+	struct siommu_unit *unit;
+	struct siommu_port *port;
 	struct siommu_access *access;
 	int out_fd;
 	void *map;
@@ -131,6 +135,7 @@ extern const struct sweep_case sweep_viommu_cases[];
 extern const struct sweep_case sweep_test_cases[];
 extern const struct sweep_case sweep_vfio_cases[];
 extern const struct sweep_case sweep_api_cases[];
+extern const struct sweep_case sweep_dma_cases[];
 
 /* Setting up: all of these end the program if they fail. */
 void need(struct world *w, int rc, const char *what);
