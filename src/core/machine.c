@@ -105,6 +105,7 @@ void siommu_machine_used(struct siommu_machine *m, size_t *bytes, size_t *blocks
 
 static const struct iommu_model *const models[] = {
 	&amd_model,
+	&smmuv3_model,
 	&vtd_model,
 };
 

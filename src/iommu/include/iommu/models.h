@@ -6,6 +6,7 @@
 #include "iommu/iommu.h"
 
 extern const struct iommu_model amd_model;
+extern const struct iommu_model smmuv3_model;
 extern const struct iommu_model vtd_model;
 
 #endif
