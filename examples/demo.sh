@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # What `make demo` shows: a program written for Linux's /dev/iommu, run without
-# root, kernel module or IOMMU, and the objects that it made.
+# root, kernel module or IOMMU, and the objects that it made; and DMA that really
+# happens, through two stages of translation.
 set -eu
 build=${1:?usage: demo.sh BUILD-DIR}
 softiommu=$build/tools/softiommu
@@ -27,11 +28,23 @@ say "3. The same library inside a program's own process"
 "$build/examples/embed"
 
 echo
+say "4. Intel VT-d: a guest's table in its own memory, and DMA through it"
+"$build/examples/two-stage"
+
+echo
+say "5. The same question to an Arm SMMUv3 and an AMD IOMMU: a write to a read-only page"
+for model in smmuv3 amd; do
+    echo "   $softiommu walk --iommu $model --map 0x8000:4K:r 0x8000 w"
+    "$softiommu" walk --iommu $model --map 0x8000:4K:r 0x8000 w || [ $? = 1 ]
+done
+
+echo
 say "Try next"
 cat <<E2
+   $softiommu walk --help              any translation, step by step
    $softiommu run --help               how to run your own program
    $softiommu serve --iommu mock       one server for several programs
    make conformance                       the kernel's own selftests, unmodified
    make bench                             what it costs, beside a system call
-   less examples/address_space.c          the program above, under 120 lines
+   less examples/device_model.c           a device model that does DMA, under 100 lines
 E2

@@ -187,20 +187,22 @@ static int run_with(const struct server_options *o, bool show, char **argv)
 	struct server_params params;
 	int ret;
 
-	if (!argv[0])
-		return complain("run: which program? softiommu run [OPTIONS] -- PROGRAM [ARGS]");
-	if (o->socket && (o->iommu || o->grant || o->quota || o->log))
-		return complain("run: --socket joins a running server: give --iommu, --grant, "
-				"--quota and --log to its softiommu serve");
+	if (o->socket && (o->iommu || o->topology || o->grant || o->quota || o->log))
+		return complain("run: --socket joins a running server: give --iommu, --topology, "
+				"--grant, --quota and --log to its softiommu serve");
 	if (o->socket && show)
 		return complain("run: --show needs a server of its own: leave out --socket, or use "
 				"softiommu show");
-	ret = server_options_parse(o, &params);
-	if (!ret)
-		ret = check_program(argv[0]);
-	if (ret)
+	if (!server_options_parse(o, &params, &ret))
 		return ret;
-	return o->socket ? run_joined(o->socket, argv) : run_private(&params, show, argv);
+	if (!argv[0])
+		ret = complain("run: which program? softiommu run [OPTIONS] -- PROGRAM [ARGS]");
+	else
+		ret = check_program(argv[0]);
+	if (!ret)
+		ret = o->socket ? run_joined(o->socket, argv) : run_private(&params, show, argv);
+	server_params_free(&params);
+	return ret;
 }
 
 static int count_args(poptContext con)
@@ -249,6 +251,8 @@ const struct command cmd_run = {
 		"Examples:\n"
 		"  softiommu run -- ./my-vmm --iommufd\n"
 		"  softiommu run --iommu mock --show -- ./iommufd-test\n"
+		"  softiommu run --iommu help                  the IOMMUs and their options\n"
+		"  softiommu run --iommu vtd,aw=57,pri=on -- ./my-vmm\n"
 		"  softiommu run --grant ipc_lock --quota 64M -- ./driver\n",
 	.run = run,
 };

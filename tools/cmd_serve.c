@@ -98,21 +98,23 @@ static int serve(const struct server_options *o)
 	const char *library;
 	int ret;
 
-	ret = server_options_parse(o, &params);
-	if (ret)
+	if (!server_options_parse(o, &params, &ret))
 		return ret;
 	library = find_preload();
-	if (!library)
-		return 1;
-	ret = o->socket ? absolute(o->socket, path, sizeof(path)) : choose_path(path, sizeof(path));
+	ret = library ? 0 : 1;
+	if (!ret)
+		ret = o->socket ? absolute(o->socket, path, sizeof(path))
+				: choose_path(path, sizeof(path));
 	if (!ret)
 		ret = clear_path(path);
-	if (ret)
-		return ret;
-	params.socket_path = path;
-	params.report = report;
-	params.report_arg = &(struct serving){ path, library };
-	return server_main(&params);
+	if (!ret) {
+		params.socket_path = path;
+		params.report = report;
+		params.report_arg = &(struct serving){ path, library };
+		ret = server_main(&params);
+	}
+	server_params_free(&params);
+	return ret;
 }
 
 static int run(const struct command *self, int argc, const char **argv)
@@ -144,6 +146,7 @@ const struct command cmd_serve = {
 		"\n"
 		"Examples:\n"
 		"  softiommu serve --iommu mock\n"
+		"  softiommu serve --topology machine.ini\n"
 		"  softiommu serve --socket /tmp/my.sock &\n"
 		"  softiommu run --socket /tmp/my.sock -- ./program\n",
 	.run = run,

@@ -52,7 +52,7 @@ static int run(const struct command *self, int argc, const char **argv)
 
 const struct command cmd_show = {
 	.name = "show",
-	.summary = "print the contexts of a running server, and the objects in them",
+	.summary = "print the IOMMUs, devices and contexts of a running server",
 	.usage = "[--socket PATH]",
 	.help = "\n"
 		"Examples:\n"

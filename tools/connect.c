@@ -30,10 +30,8 @@ int connect_server(const char *path)
 	return -err;
 }
 
-/* Ask for the text. Return: a descriptor of it, or -errno. */
-static int ask_tree(int sock, bool past)
+int ask_server(int sock, const struct door_call *call)
 {
-	struct door_call call = { .op = DOOR_SHOW, .a = past };
 	union {
 		struct cmsghdr head;
 		char room[CMSG_SPACE(sizeof(int))];
@@ -48,7 +46,7 @@ static int ask_tree(int sock, bool past)
 	};
 	int fd;
 
-	if (send(sock, &call, sizeof(call), MSG_NOSIGNAL) != sizeof(call) ||
+	if (send(sock, call, sizeof(*call), MSG_NOSIGNAL) != sizeof(*call) ||
 	    recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != sizeof(reply))
 		return -EIO;
 	if (reply.result < 0)
@@ -64,7 +62,7 @@ int print_tree(int sock, bool past, FILE *out)
 	char buf[8192];
 	off_t at = 0;
 	ssize_t n;
-	int fd = ask_tree(sock, past);
+	int fd = ask_server(sock, &(struct door_call){ .op = DOOR_SHOW, .a = past });
 
 	if (fd < 0)
 		return fd;

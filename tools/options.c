@@ -8,7 +8,7 @@
 #include <strings.h>
 #include <syslog.h>
 
-#include "softiommu.h"
+#include "topology.h"
 
 /* Those that the IOMMU user API asks for. */
 static const struct {
@@ -101,30 +101,67 @@ static int parse_level(const char *name, int *level)
 	return complain("--log does not know \"%s\": give error, warning, info or debug", name);
 }
 
-int server_options_parse(const struct server_options *o, struct server_params *params)
+static bool wants_models(char *const *iommu)
 {
+	for (; iommu && *iommu; iommu++)
+		if (!strcmp(*iommu, "help"))
+			return true;
+	return false;
+}
+
+static int parse_machine(const struct server_options *o, struct server_params *params)
+{
+	char *const *iommu;
 	int ret = 0;
 
+	/* The names in a file are given; ours find room among them. */
+	if (o->topology)
+		ret = topology_read(&params->topology, o->topology);
+	for (iommu = o->iommu; iommu && *iommu && !ret; iommu++) {
+		if (!strcmp(*iommu, "mock"))
+			params->test_interface = true;
+		else
+			ret = topology_add_option(&params->topology, *iommu);
+	}
+	return ret ? ret : topology_check(&params->topology);
+}
+
+bool server_options_parse(const struct server_options *o, struct server_params *params, int *status)
+{
 	memset(params, 0, sizeof(*params));
 	params->quota = SERVER_QUOTA;
 	params->log_level = LOG_WARNING;
-	if (o->iommu) {
-		if (strcmp(o->iommu, "mock"))
-			return complain("--iommu does not know \"%s\": give mock", o->iommu);
-		params->test_interface = true;
+	*status = 0;
+	if (wants_models(o->iommu)) {
+		print_models(stdout);
+		return false;
 	}
 	if (o->grant)
-		ret = parse_grant(o->grant, &params->grant);
-	if (!ret && o->quota)
-		ret = parse_quota(o->quota, &params->quota);
-	if (!ret && o->log)
-		ret = parse_level(o->log, &params->log_level);
-	return ret;
+		*status = parse_grant(o->grant, &params->grant);
+	if (!*status && o->quota)
+		*status = parse_quota(o->quota, &params->quota);
+	if (!*status && o->log)
+		*status = parse_level(o->log, &params->log_level);
+	if (!*status)
+		*status = parse_machine(o, params);
+	if (*status)
+		server_params_free(params);
+	return !*status;
+}
+
+void server_params_free(struct server_params *params)
+{
+	topology_free(&params->topology);
 }
 
 void server_options_free(struct server_options *o)
 {
+	char **iommu;
+
+	for (iommu = o->iommu; iommu && *iommu; iommu++)
+		free(*iommu);
 	free(o->iommu);
+	free(o->topology);
 	free(o->grant);
 	free(o->quota);
 	free(o->log);
@@ -150,6 +187,8 @@ poptContext parse_options(const struct command *self, int argc, const char **arg
 	char usage[128];
 	poptContext con;
 
+	/* The usage begins with it. */
+	argv[0] = "softiommu";
 	/* What follows the program's name is the program's. */
 	con = poptGetContext("softiommu", argc, argv, all, POPT_CONTEXT_POSIXMEHARDER);
 	snprintf(usage, sizeof(usage), "%s %s", self->name, self->usage);

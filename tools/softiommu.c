@@ -15,6 +15,7 @@ static const struct command *const commands[] = {
 	&cmd_serve,
 	&cmd_show,
 	&cmd_version,
+	&cmd_walk,
 };
 
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -45,6 +46,7 @@ static void print_help(FILE *out)
 	      "  softiommu run --iommu mock --show -- ./test\n"
 	      "                                           with the mock IOMMU; print what it made\n"
 	      "  softiommu serve                          one server for several programs\n"
+	      "  softiommu walk --iommu vtd 0x1000        a translation, step by step\n"
 	      "\nMore: softiommu COMMAND --help\n",
 	      out);
 }
@@ -75,7 +77,7 @@ int main(int argc, const char **argv)
 		return cmd_version.run(&cmd_version, 1, argv + 1);
 	command = find_command(argv[1]);
 	if (!command)
-		return complain("no command \"%s\": try run, serve, show or version, or --help",
+		return complain("no command \"%s\": try run, serve, show or walk, or --help",
 				argv[1]);
 	return command->run(command, argc - 1, argv + 1);
 }

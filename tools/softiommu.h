@@ -4,6 +4,7 @@
 #define TOOLS_SOFTIOMMU_H
 
 #include <popt.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "server/server.h"
@@ -31,20 +32,23 @@ extern const struct command cmd_run;
 extern const struct command cmd_serve;
 extern const struct command cmd_show;
 extern const struct command cmd_version;
+extern const struct command cmd_walk;
 
 /* Print "softiommu: ..." in one line. Return: EXIT_USAGE. */
 int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /**
  * struct server_options - the options that `run` and `serve` have in common
- * @iommu: --iommu
+ * @iommu: each --iommu, in order; NULL at the end; NULL for none
+ * @topology: --topology
  * @grant: --grant
  * @quota: --quota
  * @log: --log
  * @socket: --socket
  */
 struct server_options {
-	char *iommu;
+	char **iommu;
+	char *topology;
 	char *grant;
 	char *quota;
 	char *log;
@@ -54,8 +58,12 @@ struct server_options {
 /* The rows of a popt table for @o, a struct server_options. */
 /* clang-format off */
 #define SERVER_OPTIONS(o)                                                                        \
-	{ "iommu", 0, POPT_ARG_STRING, &(o).iommu, 0,                                            \
-	  "have this IOMMU: mock (the kernel's test interface)", "NAME" },                       \
+	{ "iommu", 0, POPT_ARG_ARGV, &(o).iommu, 0,                                              \
+	  "have this IOMMU: mock (the kernel's test interface), vtd, smmuv3 or amd; help lists " \
+	  "all with their options; more than one may be given",                                  \
+	  "MODEL[,NAME=VALUE...]" },                                                             \
+	{ "topology", 0, POPT_ARG_STRING, &(o).topology, 0,                                      \
+	  "have the IOMMUs and devices that this file describes", "FILE" },                      \
 	{ "grant", 0, POPT_ARG_STRING, &(o).grant, 0,                                            \
 	  "take every caller to have these capabilities, e.g. ipc_lock", "CAP[,CAP]" },          \
 	{ "quota", 0, POPT_ARG_STRING, &(o).quota, 0,                                            \
@@ -67,8 +75,15 @@ struct server_options {
 
 void server_options_free(struct server_options *o);
 
-/* Fill in @params; complains. Return: 0, or EXIT_USAGE. */
-int server_options_parse(const struct server_options *o, struct server_params *params);
+/*
+ * Fill in @params; complains. Return: true; or false when the command is over,
+ * with the exit status in *@status.
+ */
+bool server_options_parse(const struct server_options *o, struct server_params *params,
+			  int *status);
+
+/* Free what server_options_parse() put into @params. */
+void server_params_free(struct server_params *params);
 
 /*
  * Parse @argv with @table (that has no help row; one is added). Return: the
@@ -83,6 +98,14 @@ const char *find_preload(void);
 
 /* Connect to a server. Return: socket, or -errno. */
 int connect_server(const char *path);
+
+struct door_call;
+
+/*
+ * Make a call that is answered with a descriptor. Return: the descriptor, or
+ * -errno.
+ */
+int ask_server(int sock, const struct door_call *call);
 
 /* Copy the server's tree to @out. Return: 0, or -errno. */
 int print_tree(int sock, bool past, FILE *out);

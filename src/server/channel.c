@@ -259,6 +259,9 @@ static long dispatch(struct srv_channel *ch, const struct door_call *call, struc
 	case DOOR_SHOW:
 		*fd = show_text(ch->srv, call->a);
 		return *fd < 0 ? *fd : 0;
+	case DOOR_WALK:
+		*fd = show_walk(ch->srv, call);
+		return *fd < 0 ? *fd : 0;
 	case DOOR_COUNT:
 		do_count(ch->srv, reply);
 		return 0;

@@ -128,8 +128,18 @@ static int open_machine(struct srv *srv)
 		.log_level = srv->params->log_level,
 		.should_fail = fail_should,
 	};
+	char error[TOPOLOGY_ERROR];
+	int ret;
 
-	return siommu_machine_create(&params, &srv->machine);
+	ret = siommu_machine_create(&params, &srv->machine);
+	if (!ret)
+		ret = guard_start(machine_host(srv->machine));
+	if (ret)
+		return ret;
+	ret = topology_build(srv->machine, &srv->params->topology, &srv->built, error);
+	if (ret)
+		base_log(&srv->log, LOG_ERR, "%s", error);
+	return ret;
 }
 
 /* As many descriptors as the system lets us have, less some for ourselves. */
@@ -256,6 +266,8 @@ static void server_end(struct srv *srv)
 	if (!end_channels(srv) || !reap_stop(srv))
 		return; /* a call hangs: the end of the process ends it */
 	reap_destroy(srv);
+	topology_unbuild(&srv->built);
+	guard_stop();
 	siommu_machine_destroy(srv->machine);
 	if (atomic_load(&srv->alloc.blocks))
 		base_log(&srv->log, LOG_WARNING, "server: %zu blocks were not freed",

@@ -148,6 +148,7 @@ struct srv_channel {
 struct srv {
 	const struct server_params *params;
 	struct siommu_machine *machine;
+	struct topology_built built;
 	struct base_alloc alloc;
 	struct base_log log;
 	int listen_fd;
@@ -347,10 +348,20 @@ void fail_put(struct srv_fail *fail);
 /* read and write with an offset, which only these files have. */
 extern const struct mem_file_ops fail_file_ops;
 
+/*
+ * guard.c: outlive it when memory of a client cannot be reached. @host has mapped nothing
+ * yet, and lives until guard_stop().
+ */
+int guard_start(struct mem_host *host) __must_check;
+void guard_stop(void);
+
 /* show.c */
 
 /* A memfd with the tree; also the trees of closed contexts if @past. */
 int show_text(struct srv *srv, bool past);
+
+/* A memfd with a struct walk_trace: see DOOR_WALK. Return: it, or -errno. */
+int show_walk(struct srv *srv, const struct door_call *call);
 
 /* A context is about to close: keep its tree, if so asked. */
 void show_keep(struct srv *srv);

@@ -309,6 +309,21 @@ def set_user_id_programs():
 @test
 def command_lines_that_make_no_sense():
     bad = [["frobnicate"], ["run"], ["run", "--"], ["run", "--iommu", "vtd9", "--", "true"],
+           ["run", "--iommu", "vtd,frobs=1", "--", "true"], ["walk"], ["walk", "dev0"],
+           ["walk", "--iommu", "vtd"], ["walk", "--iommu", "vtd9", "0x1000"],
+           ["walk", "--iommu", "vtd", "address"], ["walk", "--iommu", "vtd", "-1"],
+           ["walk", "--iommu", "vtd", "0x1000", "q"], ["walk", "--iommu", "vtd", "1", "r", "x"],
+           ["walk", "--iommu", "amd", "--nested", "0x1000"], ["walk", "--nested", "0x1000"],
+           ["walk", "--map", "0:4K", "0x1000"], ["walk", "--socket", "/x", "--iommu", "vtd", "1"],
+           ["walk", "--iommu", "vtd", "--map", "0", "0"],
+           ["walk", "--iommu", "vtd", "--map", "0:4K:rx", "0"],
+           ["walk", "--iommu", "vtd", "--map", "1:4K", "0"],
+           ["walk", "--iommu", "vtd", "--map", "0:0", "0"],
+           ["walk", "--iommu", "vtd", "--map", "0:256T", "0"],
+           ["walk", "--iommu", "vtd", "--map", "0:8K", "--map", "0x1000:4K", "0"],
+           ["walk", "--iommu", "vtd", "--map", "0xfee00000:4K", "0"],
+           ["walk", "--socket", "/x", "dev0", "page"], ["walk", "--socket", "/x", "dev0/x", "1"],
+           ["walk", "--socket", "/x", "n" * 40, "1"], ["walk", "--bad"],
            ["run", "--quota", "12x", "--", "true"], ["run", "--quota", "-1", "--", "true"],
            ["run", "--grant", "magic", "--", "true"], ["run", "--log", "loud", "--", "true"],
            ["run", "--no-such-option"], ["run", "--socket", "/x", "--iommu", "mock", "true"],
@@ -318,24 +333,227 @@ def command_lines_that_make_no_sense():
         one_line(softiommu(*args), 2)
     env = {k: v for k, v in os.environ.items() if k != "SOFTIOMMU_SOCKET"}
     one_line(softiommu("show", env=env), 2, "--socket")
+    one_line(softiommu("walk", "dev0", "0x1000", env=env), 2, "--socket", "--iommu")
+    one_line(softiommu("run", "--iommu", "amd,frobs=1", "true"), 2, "frobs", "nested", "help")
 
 
 @test
 def servers_that_are_not_there():
     one_line(softiommu("run", "--socket", "/nowhere", "true"), 1, "/nowhere", "serve")
     one_line(softiommu("show", "--socket", "/nowhere"), 1, "/nowhere")
+    one_line(softiommu("walk", "--socket", "/nowhere", "dev0", "0x1000"), 1, "/nowhere")
     one_line(softiommu("serve", "--socket", "/nowhere/socket"), 1, "/nowhere/socket")
     one_line(softiommu("serve", "--socket", "/tmp/" + "x" * 120), 1, "name too long")
 
 
 @test
 def help_teaches():
-    for args in (["--help"], ["run", "--help"], ["serve", "--help"], ["show", "--help"]):
+    for args in (["--help"], ["run", "--help"], ["serve", "--help"], ["show", "--help"],
+                 ["walk", "--help"]):
         result = softiommu(*args)
         equal((0, ""), (result.returncode, result.stderr))
         assert "Examples:" in result.stdout and "softiommu " in result.stdout
+        assert "Usage: softiommu " in result.stdout, result.stdout
     assert re.fullmatch(r"softiommu \d+\.\d+\.\d+\n", softiommu("version").stdout)
     equal(2, softiommu().returncode)
+
+
+@test
+def models_are_listed_with_their_options():
+    for args in (["run", "--iommu", "help"], ["serve", "--iommu", "help"],
+                 ["walk", "--iommu", "help"]):
+        result = softiommu(*args)
+        equal((0, ""), (result.returncode, result.stderr))
+        for word in ("mock:", "vtd:", "smmuv3:", "amd:", "aw=", "nested="):
+            assert word in result.stdout, result.stdout
+
+
+#
+# IOMMUs and devices
+#
+
+@test
+def iommu_makes_a_unit_and_a_device():
+    with Server("--iommu", "vtd,pasid=8", "--iommu", "mock", "--iommu", "amd") as server:
+        shown = softiommu("show", "--socket", server.path).stdout
+        for pattern in (r"with the mock IOMMU", r"IOMMU iommu0", r"IOMMU iommu1",
+                        r"dev0, 00:02\.0 \(0x10\), .*PASIDs of 8 bits",
+                        r"dev1, 00:03\.0 \(0x18\), .*PASIDs of"):
+            assert re.search(pattern, shown), shown
+        equal("ready\n", softiommu("run", "--socket", server.path, "--", CLIENT, "once").stdout)
+
+
+def topology(text):
+    return program("topology.ini", text, 0o644)
+
+
+UNIT = "[unit u]\nmodel = amd\n"
+DEVICE = UNIT + "[device d]\nunit = u\n"
+
+
+@test
+def topology_files_describe_units_and_devices():
+    path = topology("# comment\n; comment\n[device a]\n  requester = 0000:41:1f.7\n"
+                    "  unit = u1\n  group = 5\n  reserve = 0x1000-0x1fff\n  reserve=1M-2M\n"
+                    "[unit u1]\nmodel=vtd\noptions = pasid=10\n"
+                    "[device b]\nunit=u1\nrequester=0x10\ngroup=5\n"
+                    "[device c]\nunit=u1\nrequester=1:2.3\npasid=10\nats=on\nstall=off\n")
+    with Server("--topology", path, "--iommu", "amd") as server:
+        shown = softiommu("show", "--socket", server.path).stdout
+        for pattern in (r"IOMMU u1", r"a, 41:1f\.7 \(0x41ff\), group 5",
+                        r"b, 00:02\.0 \(0x10\), group 5", r"c, 01:02\.3 .*PASIDs of 10 bits",
+                        r"IOMMU iommu0", r"dev0"):
+            assert re.search(pattern, shown), shown
+
+
+@test
+def topology_errors_name_the_line_and_what_to_do():
+    for line, words, text in (
+            (1, ("[unit NAME]",), "[bus u]\nmodel = vtd\n"),
+            (1, ("name",), "[unit two words]\nmodel = vtd\n"),
+            (1, ("name",), "[unit " + "u" * 40 + "]\nmodel = vtd\n"),
+            (1, ("[unit NAME]",), "model = vtd\n"),
+            (1, ("model=",), "[unit u]\noptions = aw=48\n"),
+            (1, ("vtd9", "give"), "[unit u]\nmodel = vtd9\n"),
+            (1, ("frobs", "help"), "[unit u]\nmodel = amd\noptions = frobs=1\n"),
+            (3, ("model=", "options="), UNIT + "device = d\n"),
+            (3, ("leave one out",), UNIT + "model = vtd\n"),
+            (3, ("another name",), UNIT + UNIT),
+            (3, ("NAME=VALUE",), UNIT + "nonsense\n"),
+            (3, ("longer",), UNIT + "options = " + "x" * 300 + "\n"),
+            (1, ("empty",), "[unit v]\n" + UNIT),
+            (3, ("empty",), UNIT + "[device d]\n"),
+            (3, ("unit=NAME",), UNIT + "[device d]\nrequester = 1\n"),
+            (1, ("[unit u]",), "[device d]\nunit = u\n"),
+            (5, ("requester=",), DEVICE + "speed = 9\n"),
+            (5, ("00:02.0",), DEVICE + "requester = 00:20.0\n"),
+            (5, ("00:02.0",), DEVICE + "requester = here\n"),
+            (5, ("20",), DEVICE + "pasid = 21\n"),
+            (5, ("number",), DEVICE + "group = red\n"),
+            (5, ("own",), DEVICE + "group = 0\n"),
+            (5, ("on or off",), DEVICE + "ats = yes\n"),
+            (5, ("first and the last",), DEVICE + "reserve = 0x1000\n"),
+            (5, ("first and the last",), DEVICE + "reserve = 2-1\n"),
+            (5, ("requester 0", '"d"'), DEVICE + "[device e]\nunit = u\n"),
+            (3, ("cannot have",), DEVICE + "page-requests = on\n"),
+            (8, ("group 3",), DEVICE + "group = 3\n[unit v]\nmodel = vtd\n"
+                                       "[device e]\nunit = v\ngroup = 3\n"),
+    ):
+        path = topology(text)
+        result = softiommu("run", "--topology", path, "--", "true")
+        one_line(result, 2, f"{path}:{line}: ", *words)
+    one_line(softiommu("run", "--topology", "/nowhere", "--", "true"), 2, "/nowhere")
+    one_line(softiommu("run", "--socket", "/x", "--topology", "/nowhere", "true"), 2, "serve")
+
+
+#
+# softiommu walk
+#
+
+def walk(*args):
+    """Its output, which fits a terminal, after the expected exit status."""
+    status, *args = args
+    result = softiommu("walk", *args)
+    equal((status, ""), (result.returncode, result.stderr))
+    for line in result.stdout.splitlines():
+        assert len(line) <= 100, line
+    assert "\033" not in result.stdout
+    return result.stdout
+
+
+def pages(text, depth=False):
+    """Output addresses of the pages in a drawing."""
+    lines = [line for line in text.splitlines() if line.startswith("    |") == depth]
+    return [int(m.group(1), 16) for m in (re.search(r"-> (0x[0-9a-f]+)$", line)
+                                          for line in lines) if m]
+
+
+def result_of(text):
+    return int(re.search(r"^  => (0x[0-9a-f]+)$", text, re.M).group(1), 16)
+
+
+# Names of what each model reads: configuration, and tables of one stage.
+ONE_STAGE = {
+    "vtd": ("Root Entry", "Context Entry", "PASID Table Entry"),
+    "amd": ("DTE", "host PDE", "host PTE"),
+    "smmuv3": ("STE",),
+}
+
+
+@test
+def walk_draws_one_stage_of_each_model():
+    for model, words in ONE_STAGE.items():
+        text = walk(0, "--iommu", model, "0x40001234")
+        assert text.startswith("dev0: read of 0x40001234\n    structure "), text
+        for word in words + ("  stage ", " 4 KiB -> 0x"):
+            assert word in text, (word, text)
+        equal([result_of(text)], pages(text))
+        equal(0x234, result_of(text) & 0xfff)
+        text = walk(0, "--iommu", model, "--map", "0x40000000:1G", "0x52345678", "w")
+        assert "1 GiB" in text and " rw" in text, text
+        text = walk(0, "--iommu", model, "--map", "0x200000:2M:r", "0x212345")
+        assert "2 MiB" in text and " r-" in text, text
+
+
+NESTED = {
+    "vtd,nest=on": ("FS-PML4E", "FS-PTE", "|   SS-PML4E"),
+    "amd,nested=on": ("GCR3 entry", "PML4E", "PTE", "|   host PDE"),
+    "smmuv3": ("CD", "|   "),
+}
+
+
+@test
+def walk_draws_two_stages_of_each_model():
+    for model, words in NESTED.items():
+        text = walk(0, "--iommu", model, "--nested", "0x40001234", "w")
+        for word in words + ("tables of the guest", "where the guest's address really is"):
+            assert word in text, (word, text)
+        # Stage 1 gives a guest's address, stage 2 makes of it where it is.
+        guest, host = pages(text)
+        assert guest != host and guest & 0xfff == host & 0xfff == 0x234, text
+        equal(host, result_of(text))
+        # Each of the guest's four tables takes a walk of stage 2.
+        assert len(pages(text, depth=True)) >= 4, text
+        text = walk(0, "--iommu", model, "--nested", "--map", "0x40000000:2M", "--map",
+                    "0x80000000:8K:r", "0x40001234")
+        assert re.search(r"rw[x-] 2 MiB -> 0x1........$", text, re.M), text
+
+
+@test
+def walk_draws_faults_in_words():
+    for model, denied, missing in (("vtd", "0x85", "0x71"), ("amd", "0x2", "0x2"),
+                                   ("smmuv3", "0x13", "0x10")):
+        text = walk(1, "--iommu", model, "--map", "0x8000:4K:r", "0x8010", "w")
+        assert re.search(rf"^  fault {denied}, \S.*: write of 0x8010 refused$", text, re.M), text
+        text = walk(1, "--iommu", model, "--map", "0x8000:4K", "0x9000", "r")
+        assert re.search(rf"^  fault {missing}, \S.*: read of 0x9000 refused$", text, re.M), text
+
+
+@test
+def walk_asks_a_server():
+    with Server("--iommu", "vtd", "--iommu", "amd") as server:
+        for args, title in ((["dev0", "0x1000"], "dev0: read of 0x1000"),
+                            (["dev0/5", "4K", "w"], "dev0 with PASID 5: write of 0x1000"),
+                            (["dev1", "0x1000", "rp"], "dev1: privileged read of 0x1000")):
+            text = walk(1, "--socket", server.path, *args)
+            assert text.startswith(title + "\n") and "\n  configuration\n" in text, text
+            assert re.search(r"^  fault 0x\w+, ", text, re.M), text
+        # It is no request of the device: no fault is recorded.
+        assert "fault" not in softiommu("show", "--socket", server.path).stdout
+        equal(text, softiommu("walk", "dev1", "0x1000", "rp", env=server.env).stdout)
+        one_line(softiommu("walk", "--socket", server.path, "dev7", "0"), 2, "dev7", "show")
+        one_line(softiommu("walk", "--socket", server.path, "dev0/0xfffff9", "0"), 2, "PASID")
+
+
+@test
+def servers_survive_garbage_for_walks():
+    with Server("--iommu", "amd") as server:
+        for fill in (0, 0xff, 0x41):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+                s.connect(server.path)
+                s.send(struct.pack("<I", 13) + bytes([fill]) * 52)
+                assert struct.unpack("<Iiq4Q", s.recv(64))[2] < 0
+        walk(1, "--socket", server.path, "dev0", "0")
 
 
 #

@@ -52,10 +52,12 @@ enum door_op {
 	DOOR_SYNC,	/* returns when everything closed before it is gone */
 	DOOR_STATUS,	/* a: process; v[0]: pages pinned; v[1]: pages locked */
 	DOOR_FAIL_NTH,	/* fd: thread; the reply carries a descriptor */
-	/* The two that need no DOOR_HELLO. */
+	/* These need no DOOR_HELLO, and nor does DOOR_WALK. */
 	DOOR_SHOW,   /* the reply carries a memfd with text; a: also past contexts */
 	DOOR_COUNT,  /* v[]: contexts, other files, processes, bytes of library memory */
 	DOOR_ANSWER, /* a: result */
+	/* As DOOR_SHOW: the reply carries a memfd with a struct walk_trace. */
+	DOOR_WALK, /* a: iova; b: see DOOR_WALK_ACCESS; dev, ino, c, d: name of the device */
 
 	/* From the server. */
 	DOOR_INSTALL = 64, /* carries a descriptor; answer: its number, or -errno */
@@ -63,6 +65,11 @@ enum door_op {
 	DOOR_PTRACER,	   /* name the server to Yama once more; answer: 0 */
 	DOOR_DONE,	   /* result: what the call returns */
 };
+
+/* b of DOOR_WALK: enum siommu_dma_access, and from bit 32 on the PASID if there is one. */
+#define DOOR_WALK_ACCESS      0xff
+#define DOOR_WALK_PASID	      0x100
+#define DOOR_WALK_PASID_SHIFT 32
 
 /* In v[0] of the reply to DOOR_HELLO. */
 #define DOOR_HAS_TEST_INTERFACE 1

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "server/topology.h"
+
 /* Library memory that one context may use unless the command line says otherwise. */
 #define SERVER_QUOTA ((size_t)1 << 30)
 
@@ -15,6 +17,7 @@
  * @socket_path: where to listen; removed at the end
  * @socket_dir: directory to remove at the end, or NULL
  * @test_interface: have the mock IOMMU and answer IOMMU_TEST_CMD
+ * @topology: IOMMUs and devices
  * @quota: bytes of library memory per context; 0 for no limit
  * @grant: bit per capability that every caller is taken to have
  * @log_level: syslog level
@@ -29,6 +32,7 @@ struct server_params {
 	const char *socket_path;
 	const char *socket_dir;
 	bool test_interface;
+	struct topology topology;
 	size_t quota;
 	unsigned long long grant;
 	int log_level;
