@@ -8,7 +8,7 @@ The default is the folder "corpus" beside this file, which is committed. For
 ioctl_fuzz a program is a list of steps. A request is ("NAME", {member: value}); values are
 written with the selectors that ioctl_fuzz.c reads, literally (RAW) unless they
 fit the short form of their kind. Fields are in the order of commands.h. The
-programs of pt_fuzz are spelt out in bytes.
+programs of pt_fuzz and dma_fuzz are spelt out in bytes.
 """
 import os
 import re
@@ -244,7 +244,7 @@ SEEDS = {
 }
 
 
-# pt_fuzz: format, levels, "all leaf sizes"; then steps with their ranges: the
+# pt_fuzz: format, levels, features with all leaf sizes; then steps with their ranges: the
 # stretch, the first granule (2 bytes), how many; and what else the step takes.
 MAP, UNMAP, SET_DIRTY, READ_DIRTY, SYNC, FAIL = 0, 2, 3, 4, 5, 6
 
@@ -253,8 +253,8 @@ def pt_range(stretch, first, count):
     return bytes([stretch, first & 255, first >> 8, count])
 
 
-def pt_program(fmt, levels, *steps):
-    return bytes([fmt, levels, 0]) + b"".join(bytes([step]) + rest for step, rest in steps)
+def pt_program(fmt, levels, features, *steps):
+    return bytes([fmt, levels, features << 1]) + b"".join(bytes([step]) + rest for step, rest in steps)
 
 
 PT_STEPS = [
@@ -267,11 +267,113 @@ PT_STEPS = [
     (SYNC, b""), (MAP, pt_range(0, 0, 0x9a) + b"\x02\x05"),
 ]
 
+# Formats by their order in pt_fuzz.c, and PT_FEAT_* of Arm's tables.
+(AMDV1, MOCK, VTDSS, X86_64, RISCV, RISCV_X4, S1_4K, S1_16K, S1_64K, S2_4K, S2_16K,
+ S2_64K) = range(12)
+UPPER, DIRTY = 1, 2
+
 PT_SEEDS = {
-    "amdv1-4": pt_program(0, 2, *PT_STEPS),
-    "amdv1-6": pt_program(0, 4, *PT_STEPS),
-    "mock-3": pt_program(1, 1, *PT_STEPS),
-    "mock-5": pt_program(1, 3, *PT_STEPS),
+    "amdv1-4": pt_program(AMDV1, 2, 0, *PT_STEPS),
+    "amdv1-6": pt_program(AMDV1, 4, 0, *PT_STEPS),
+    "mock-3": pt_program(MOCK, 1, 0, *PT_STEPS),
+    "mock-5": pt_program(MOCK, 3, 0, *PT_STEPS),
+    "vtdss-4": pt_program(VTDSS, 1, 0, *PT_STEPS),
+    "x86-5": pt_program(X86_64, 1, 0, *PT_STEPS),
+    "riscv-4": pt_program(RISCV, 1, 0, *PT_STEPS),
+    "riscv-x4-3": pt_program(RISCV_X4, 0, 0, *PT_STEPS),
+    "arm64-s1-4k": pt_program(S1_4K, 2, DIRTY, *PT_STEPS),
+    "arm64-s1-16k-upper": pt_program(S1_16K, 1, DIRTY | UPPER, *PT_STEPS),
+    "arm64-s1-64k": pt_program(S1_64K, 1, 0, *PT_STEPS),
+    "arm64-s2-4k": pt_program(S2_4K, 1, DIRTY, *PT_STEPS),
+    "arm64-s2-16k": pt_program(S2_16K, 1, DIRTY, *PT_STEPS),
+    "arm64-s2-64k": pt_program(S2_64K, 1, DIRTY, *PT_STEPS),
+}
+
+# dma_fuzz: a model, then steps. The guest's pages are at guest physical 0x10000 on.
+(ENTRY, NESTED, INVALIDATE_S1, READ, WRITE, ATOMIC, TRANSLATE, ATS, WALK, PORT, MAP_PAGE, ATTACH,
+ TRACKING) = 0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
+GUEST = 0x10000
+RD, WR = 1, 2
+
+
+def gpa(page):
+    return GUEST + 4096 * page
+
+
+def words(*values):
+    return b"".join(value.to_bytes(8, "little") for value in values)
+
+
+def entry(page, index, target, low, high=0):
+    """An entry that leads to a page of the guest's."""
+    return (bytes([ENTRY, page]) + index.to_bytes(2, "little") + bytes([target]) +
+            low.to_bytes(2, "little") + bytes([high]))
+
+
+def raw_entry(page, index, value):
+    return bytes([ENTRY, page]) + index.to_bytes(2, "little") + raw(value, 8)
+
+
+def iova(*indexes, offset=0):
+    """By the indexes of four levels, the lowest first: 0, 1, 2, or 3 for 511."""
+    return (bytes([0x40, sum(index << 2 * level for level, index in enumerate(indexes))]) +
+            offset.to_bytes(2, "little"))
+
+
+def physical(page, offset=0):
+    return bytes([page]) + offset.to_bytes(2, "little")
+
+
+def tables(table, page, read_only):
+    """Four levels in pages 1 to 4, which map 5 to 7, what is read-only, and nothing."""
+    out = entry(1, 0, 2, table) + entry(2, 0, 3, table) + entry(3, 0, 4, table)
+    out += entry(4, 0, 5, page) + entry(4, 1, 6, page) + entry(4, 2, 12, page)
+    out += entry(4, 511, 7, read_only) + entry(3, 1, 20, page) + entry(2, 1, 1, table)
+    return out
+
+
+def requests():
+    out = bytes([READ]) + iova(0, offset=100) + b"\x00\x10\x00"
+    out += bytes([WRITE]) + iova(0, offset=4000) + b"\x00\x04\x00\x55"
+    out += bytes([ATOMIC]) + iova(1, offset=16) + bytes([0]) + raw(7, 8) + b"\x00"
+    for index in range(4):
+        out += bytes([TRANSLATE, RD]) + iova(index) + bytes([TRANSLATE, WR]) + iova(index)
+        out += bytes([ATS, RD | WR]) + iova(index) + bytes([5]) + b"\x08\x00\x00"
+        out += bytes([WALK, WR]) + iova(index, offset=8)
+    out += bytes([TRANSLATE, RD]) + iova(0, 1) + bytes([TRANSLATE, RD]) + iova(0, 0, 1)
+    return out
+
+
+def dma_program(config, setup, nested, invalidate):
+    """Translate, change what was translated, and lose the memory under it."""
+    out = bytes([config]) + setup + bytes([TRACKING, 1]) + bytes([NESTED]) + nested + requests()
+    out += entry(4, 0, 8, 0x443 if config >= 4 else 7) + invalidate + requests()
+    out += bytes([TRACKING, 1, MAP_PAGE, 5, 0, MAP_PAGE, 3, 1]) + requests()
+    out += bytes([MAP_PAGE, 4, 0, PORT, 1, TRANSLATE, RD]) + iova(0)
+    out += bytes([PORT, 0, ATTACH, 1, READ]) + physical(13, 4000) + b"\x00\x02\x00"
+    out += bytes([WRITE]) + physical(11, 4000) + b"\x00\x02\x00\x66"
+    return out + bytes([ATTACH, 0, READ]) + physical(13) + b"\x08\x00\x00"
+
+
+def amd_dte(gcr3, levels):
+    return words(1 | 3 << 54 | (gcr3 >> 12 & 7) << 58,
+                 (gcr3 >> 15 & 0xffff) << 16 | gcr3 >> 31 << 43, (levels - 4) << 54, 0)
+
+
+X86 = tables(7, 7, 5)
+ARM = tables(3, 0x443, 0x4c3)
+CD = 16 | 1 << 30 | 1 << 31 | 5 << 32 | 1 << 41 | 1 << 45 | 1 << 46
+CDS = b"".join(raw_entry(0, 8 * n, CD) + entry(0, 8 * n + 1, 1, 0) for n in (0, 1, 5))
+FORGET_S1 = bytes([INVALIDATE_S1, 0]) + words(0, 2**64 - 1, 0)
+FORGET_ARM = bytes([INVALIDATE_S1, 1]) + words(0x10, 0, 0x06 | 8 << 32, 0)
+
+DMA_SEEDS = {
+    "amd": dma_program(0, X86 + entry(0, 0, 1, 1) + entry(0, 1, 1, 1), amd_dte(gpa(0), 4), b""),
+    "amd-5": dma_program(1, X86 + entry(0, 0, 9, 1) + entry(9, 0, 1, 7), amd_dte(gpa(0), 5), b""),
+    "vtd": dma_program(2, X86, words(0, gpa(1), 48), FORGET_S1),
+    "vtd-57": dma_program(3, X86 + entry(9, 0, 1, 7), words(0, gpa(9), 57), FORGET_S1),
+    "smmuv3": dma_program(4, ARM + CDS, words(1 | 5 << 1 | gpa(0), 1 << 28), FORGET_ARM),
+    "smmuv3-httu": dma_program(5, ARM + CDS, words(1 | 5 << 1 | gpa(0) | 3 << 59, 2), FORGET_ARM),
 }
 
 
@@ -289,6 +391,7 @@ def main():
     directory = sys.argv[1] if len(sys.argv) == 2 else os.path.join(here, "corpus")
     write(os.path.join(directory, "ioctl_fuzz"), SEEDS)
     write(os.path.join(directory, "pt_fuzz"), PT_SEEDS)
+    write(os.path.join(directory, "dma_fuzz"), DMA_SEEDS)
 
 
 if __name__ == "__main__":

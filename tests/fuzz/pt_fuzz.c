@@ -21,6 +21,19 @@
 #define GRANULES  2048
 #define MAX_STEPS 64
 
+/**
+ * enum traits - what formats differ in
+ * @MARKS_DIRTY: a leaf that is written to can be marked; otherwise only with
+ *	PT_FEAT_DIRTY
+ * @DIRTY_AT_FIRST: a writable leaf is marked from the beginning
+ * @WRITE_READS: what may be written may be read
+ */
+enum traits {
+	MARKS_DIRTY = 1 << 0,
+	DIRTY_AT_FIRST = 1 << 1,
+	WRITE_READS = 1 << 2,
+};
+
 /* A granule: mapped to @oa with @prot by a leaf of 2^@lg2 bytes. */
 struct granule {
 	u64 oa;
@@ -29,9 +42,24 @@ struct granule {
 	bool dirty; /* its leaf is */
 };
 
+/**
+ * struct format - a format of tables
+ * @name: for people
+ * @granule_lg2: log2 of the bytes of a granule
+ * @index_lg2: log2 of the items of a table
+ * @levels: fewest levels
+ * @nlevels: how many numbers of levels there are
+ * @features: PT_FEAT_* that it knows
+ * @traits: enum traits
+ */
 struct format {
 	const char *name;
 	unsigned int granule_lg2;
+	unsigned int index_lg2;
+	unsigned int levels;
+	unsigned int nlevels;
+	unsigned int features;
+	unsigned int traits;
 	int (*init)(struct pt *pt, struct base_alloc *alloc, const struct pt_config *config);
 	void (*destroy)(struct pt *pt);
 	int (*map)(struct pt *pt, u64 va, u64 oa, u64 len, unsigned int prot);
@@ -39,18 +67,35 @@ struct format {
 	bool (*walk)(const struct pt *pt, u64 va, struct pt_leaf *leaf);
 	u64 (*lookup)(const struct pt *pt, u64 va, unsigned int *prot);
 	bool (*set_dirty)(struct pt *pt, u64 va);
-	void (*read_and_clear_dirty)(struct pt *pt, u64 va, u64 len, bool clear,
-				     pt_dirty_fn report, void *arg);
+	void (*read_and_clear_dirty)(struct pt *pt, u64 va, u64 len, bool clear, pt_dirty_fn report,
+				     void *arg);
 };
 
-#define FORMAT(fmt, lg2)                                                                           \
+#define FORMAT(fmt, granule, index, levels, nlevels, features, traits)                             \
 	{                                                                                          \
-		#fmt, lg2, pt_##fmt##_init, pt_##fmt##_destroy, pt_##fmt##_map, pt_##fmt##_unmap,  \
-		pt_##fmt##_walk, pt_##fmt##_lookup, pt_##fmt##_set_dirty,                          \
-		pt_##fmt##_read_and_clear_dirty                                                    \
+#fmt, granule, index, levels, nlevels, features, traits, pt_##fmt##_init,          \
+			pt_##fmt##_destroy, pt_##fmt##_map, pt_##fmt##_unmap, pt_##fmt##_walk,     \
+			pt_##fmt##_lookup, pt_##fmt##_set_dirty, pt_##fmt##_read_and_clear_dirty   \
 	}
 
-static const struct format formats[] = { FORMAT(amdv1, 12), FORMAT(mock, 11) };
+#define ARM_S1 (PT_FEAT_UPPER | PT_FEAT_DIRTY)
+#define ARM_S2 (PT_FEAT_DIRTY | PT_FEAT_S2_FWB)
+
+/* The order is part of the inputs. */
+static const struct format formats[] = {
+	FORMAT(amdv1, 12, 9, 2, 5, 0, MARKS_DIRTY),
+	FORMAT(mock, 11, 9, 2, 4, 0, MARKS_DIRTY),
+	FORMAT(vtdss, 12, 9, 3, 3, PT_FEAT_SNOOP, MARKS_DIRTY),
+	FORMAT(x86_64, 12, 9, 4, 2, 0, MARKS_DIRTY | DIRTY_AT_FIRST | WRITE_READS),
+	FORMAT(riscv, 12, 9, 3, 3, 0, MARKS_DIRTY | DIRTY_AT_FIRST | WRITE_READS),
+	FORMAT(riscv_x4, 12, 9, 3, 3, 0, MARKS_DIRTY | DIRTY_AT_FIRST | WRITE_READS),
+	FORMAT(arm64_s1_4k, 12, 9, 2, 3, ARM_S1, DIRTY_AT_FIRST | WRITE_READS),
+	FORMAT(arm64_s1_16k, 14, 11, 2, 3, ARM_S1, DIRTY_AT_FIRST | WRITE_READS),
+	FORMAT(arm64_s1_64k, 16, 13, 2, 2, ARM_S1, DIRTY_AT_FIRST | WRITE_READS),
+	FORMAT(arm64_s2_4k, 12, 9, 2, 3, ARM_S2, DIRTY_AT_FIRST),
+	FORMAT(arm64_s2_16k, 14, 11, 2, 3, ARM_S2, DIRTY_AT_FIRST),
+	FORMAT(arm64_s2_64k, 16, 13, 2, 2, ARM_S2, DIRTY_AT_FIRST),
+};
 
 static struct {
 	struct input in;
@@ -143,22 +188,36 @@ static unsigned int leaf_of(const struct range *r, unsigned int i, unsigned int 
 	return (unsigned int)((va - r->base) >> w.fmt->granule_lg2);
 }
 
+static bool marks_dirty(void)
+{
+	return w.fmt->traits & MARKS_DIRTY || w.pt.features & PT_FEAT_DIRTY;
+}
+
+static bool dirty_at_first(unsigned int prot)
+{
+	return prot & PT_PROT_WRITE && marks_dirty() && w.fmt->traits & DIRTY_AT_FIRST;
+}
+
 static void learn_leaves(const struct range *r, u64 oa, unsigned int prot)
 {
 	unsigned int i;
 
+	if (prot & PT_PROT_WRITE && w.fmt->traits & WRITE_READS)
+		prot |= PT_PROT_READ;
 	for (i = r->first; i < r->first + r->n; i++) {
 		struct pt_leaf leaf;
 
 		if (!w.fmt->walk(&w.pt, r->base + bytes_of(i), &leaf))
 			broken("not mapped", r->base + bytes_of(i));
 		if (leaf.va < r->base + bytes_of(r->first) ||
-		    leaf.va + (((u64)1 << leaf.lg2) - 1) > r->base + (bytes_of(r->first + r->n) - 1))
+		    leaf.va + (((u64)1 << leaf.lg2) - 1) >
+			    r->base + (bytes_of(r->first + r->n) - 1))
 			broken("a leaf that sticks out", leaf.va);
 		r->model[i] = (struct granule){
 			.oa = oa + bytes_of(i - r->first),
 			.prot = (u8)prot,
 			.lg2 = (u8)leaf.lg2,
+			.dirty = dirty_at_first(prot),
 		};
 	}
 }
@@ -218,9 +277,12 @@ static void step_set_dirty(void)
 	unsigned int i, j, first, n;
 
 	for (i = r.first; i < r.first + r.n; i += 1 + r.n / 8) {
+		/* Whoever writes is allowed to. */
+		if (r.model[i].prot && !(r.model[i].prot & PT_PROT_WRITE))
+			continue;
 		if (w.fmt->set_dirty(&w.pt, r.base + bytes_of(i)) != !!r.model[i].prot)
 			broken("set_dirty", r.base + bytes_of(i));
-		if (!r.model[i].prot)
+		if (!r.model[i].prot || !marks_dirty())
 			continue;
 		first = leaf_of(&r, i, &n);
 		for (j = first; j < first + n; j++)
@@ -233,8 +295,8 @@ static void report(void *arg, u64 va, u64 len)
 	const struct range *r = arg;
 	u64 first = (va - r->base) >> w.fmt->granule_lg2, n = len >> w.fmt->granule_lg2, i;
 
-	if (!len || (va & (bytes_of(1) - 1)) || (len & (bytes_of(1) - 1)) ||
-	    first < r->first || first + n > r->first + r->n)
+	if (!len || (va & (bytes_of(1) - 1)) || (len & (bytes_of(1) - 1)) || first < r->first ||
+	    first + n > r->first + r->n)
 		broken("a report out of range", va);
 	if (w.report_end != U64_MAX && va <= w.report_end)
 		broken("a report out of order, or in pieces", va);
@@ -280,39 +342,49 @@ static void step_fail(void)
 }
 
 static void (*const steps[])(void) = {
-	step_map,	step_map,  step_unmap, step_set_dirty,
-	step_read_dirty, step_sync, step_fail, step_unmap,
+	step_map,	 step_map,  step_unmap, step_set_dirty,
+	step_read_dirty, step_sync, step_fail,	step_unmap,
 };
 
 /* At the start, around the ends of the lowest tables, and at the end of VAs. */
 static void choose_stretches(void)
 {
-	const u64 end = w.pt.va_last - (bytes_of(GRANULES) - 1);
+	const u64 end = w.pt.va_last - w.pt.va_first - (bytes_of(GRANULES) - 1);
+	const u64 half = bytes_of(GRANULES / 2);
 	const u64 wanted[STRETCHES] = {
 		0,
-		bytes_of(1u << 18) - bytes_of(GRANULES / 2),
-		((u64)bytes_of(1u << 18) << 9) - bytes_of(GRANULES / 2),
+		(bytes_of(1) << 2 * w.fmt->index_lg2) - half,
+		(bytes_of(1) << 3 * w.fmt->index_lg2) - half,
 		end,
 	};
 	unsigned int i;
 
 	for (i = 0; i < STRETCHES; i++)
 		if (wanted[i] <= end &&
-		    (!w.used || wanted[i] - w.base[w.used - 1] >= bytes_of(GRANULES)))
-			w.base[w.used++] = wanted[i];
+		    (!w.used ||
+		     w.pt.va_first + wanted[i] - w.base[w.used - 1] >= bytes_of(GRANULES)))
+			w.base[w.used++] = w.pt.va_first + wanted[i];
 }
 
 /* A tree of the input's choosing. Return: false if the format cannot do it. */
 static bool begin(void)
 {
-	struct pt_config config = { .levels = take_u8(&w.in) % 5 + 2 };
+	struct pt_config config = {
+		.levels = w.fmt->levels + take_u8(&w.in) % w.fmt->nlevels,
+	};
+	uint8_t s = take_u8(&w.in);
 
-	/* All sizes of leaves, or the smallest one and some others. */
-	if (take_u8(&w.in) & 1)
-		config.pgsize_bitmap = bytes_of(1) * (1 + take(&w.in, 2) % 4096 * 2);
+	config.features = s >> 1 & w.fmt->features;
 	w.alloc.should_fail = should_fail;
 	if (w.fmt->init(&w.pt, &w.alloc, &config))
 		return false;
+	/* All sizes of leaves, or the smallest one and some others. */
+	if (s & 1) {
+		config.pgsize_bitmap = w.pt.pgsize_bitmap & bytes_of(1) * (1 + take(&w.in, 3) * 2);
+		w.fmt->destroy(&w.pt);
+		if (w.fmt->init(&w.pt, &w.alloc, &config))
+			broken("sizes are refused", config.pgsize_bitmap);
+	}
 	choose_stretches();
 	return true;
 }
