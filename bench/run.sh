@@ -15,7 +15,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 [ -z "$keep" ] || mkdir -p "$keep"
 
-total=3
+total=4
 number=0
 wrong=0
 
@@ -48,6 +48,7 @@ bench pt_bench "$build/bench/pt_bench"
 # The words of --json, and of taskset, are meant to be split.
 # shellcheck disable=SC2046
 bench in_process "$build/bench/iommufd_bench" $(json in_process)
+bench data_path "$build/bench/dma_bench"
 # shellcheck disable=SC2046,SC2086
 bench through_server $pin "$build/tools/softiommu" run --iommu mock -- \
     "$build/bench/iommufd_bench" --server $(json through_server)
