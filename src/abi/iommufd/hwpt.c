@@ -73,7 +73,7 @@ int abi_get_hw_info(struct abi_call *call)
 	cmd->out_data_type = type;
 	cmd->data_len = len;
 	cmd->out_capabilities = capabilities(dev->dev);
-	cmd->out_max_pasid_log2 = (u8)dev->dev->pasid_bits;
+	cmd->out_max_pasid_log2 = (u8)dev->dev->max_pasid_log2;
 	return abi_respond(call, sizeof(*cmd));
 }
 

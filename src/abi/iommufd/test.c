@@ -33,8 +33,10 @@ static void selftest_destroy(struct core_ctx *ctx, struct core_object *obj)
 
 	if (st->dev)
 		core_device_unbind(st->dev);
-	if (st->hw)
+	if (st->hw) {
+		iommu_device_leave(st->hw);
 		st->hw->unit->ops->device_destroy(st->hw);
+	}
 	if (st->group)
 		machine_group_put(ctx->machine, st->group);
 	core_object_free(ctx, obj);
@@ -67,6 +69,12 @@ static int make_device(struct core_ctx *ctx, struct selftest *st, u32 flags)
 	rc = mock_device_create(ctx->machine->mock, &st->group->group, name, pasid_bits,
 				flags & MOCK_FLAGS_DEVICE_NO_DIRTY, &st->hw);
 	if (rc) {
+		st->hw = NULL;
+		return rc;
+	}
+	rc = iommu_device_join(st->hw);
+	if (rc) {
+		st->hw->unit->ops->device_destroy(st->hw);
 		st->hw = NULL;
 		return rc;
 	}
