@@ -7,9 +7,12 @@
 #ifndef UNIT_SMMUV3_RIG_H
 #define UNIT_SMMUV3_RIG_H
 
-#include "calls.h"
+#define SID 0x1a3u
 
-#include <softiommu/dma.h>
+#define RIG_MODEL     "smmuv3"
+#define RIG_REQUESTER SID
+
+#include "rig.h"
 
 #define NEST  IOMMU_HWPT_ALLOC_NEST_PARENT
 #define DIRTY IOMMU_HWPT_ALLOC_DIRTY_TRACKING
@@ -25,7 +28,6 @@
 #define EX SIOMMU_DMA_EXEC
 #define PV SIOMMU_DMA_PRIV
 
-#define SID  0x1a3u
 #define VSID 0x21u
 
 #define MiB (1ull << 20)
@@ -47,56 +49,6 @@
 #define D_AF	(1ull << 10)
 #define D_DBM	(1ull << 51)
 
-struct rig {
-	struct siommu_unit *unit;
-	struct siommu_device *dev;
-	struct siommu_bound *bound;
-	struct siommu_port *port;
-	uint32_t id;
-	uint32_t ioas;
-	uint8_t *ram;
-	uint64_t next; /* page of @ram that is free */
-};
-
-static inline int unit_new(const char *options, struct siommu_unit **unit)
-{
-	const struct siommu_unit_params params = {
-		.size = sizeof(params),
-		.model = "smmuv3",
-		.options = options,
-	};
-	char error[256] = "";
-	int rc = siommu_unit_create(machine, &params, error, sizeof(error), unit);
-
-	EXPECT_TRUE(rc != -EINVAL || error[0]);
-	return rc;
-}
-
-static inline int device_new(struct siommu_unit *unit, const struct siommu_device_params *like,
-			     struct siommu_device **dev)
-{
-	struct siommu_device_params params = *like;
-
-	params.size = sizeof(params);
-	params.name = "nic";
-	params.unit = unit;
-	if (!params.requester)
-		params.requester = SID;
-	return siommu_device_create(machine, &params, dev);
-}
-
-static inline struct rig rig_with(const struct siommu_device_params *device, const char *options)
-{
-	struct rig r = { 0 };
-
-	ASSERT_OK(unit_new(options, &r.unit));
-	ASSERT_OK(device_new(r.unit, device, &r.dev));
-	ASSERT_OK(siommu_device_bind(ctx, r.dev, &r.bound, &r.id));
-	ASSERT_OK(siommu_port_create(r.dev, NULL, &r.port));
-	r.ioas = new_ioas();
-	return r;
-}
-
 static inline struct rig rig_new(const char *options)
 {
 	static const struct siommu_device_params able = { .pasid_bits = 20, .ats = true };
@@ -110,17 +62,6 @@ static inline void rig_ram(struct rig *r, uint64_t bytes)
 	r->ram = buffer(bytes);
 	r->next = PAGE;
 	ASSERT_OK(map_at(r->ioas, r->ram, bytes, 0));
-}
-
-/* Everything goes, and the fixture sees whether it does. */
-static inline void rig_end(struct rig *r)
-{
-	siommu_device_detach(r->bound, 0);
-	siommu_port_destroy(r->port);
-	siommu_device_unbind(r->bound);
-	fixture_close();
-	siommu_device_destroy(r->dev);
-	siommu_unit_destroy(r->unit);
 }
 
 static inline struct siommu_port *pasid_port(const struct rig *r, uint32_t pasid)

@@ -6,69 +6,21 @@
 #ifndef UNIT_VTD_RIG_H
 #define UNIT_VTD_RIG_H
 
-#include "calls.h"
+#define REQUESTER 0x01a3
 
-#include <softiommu/dma.h>
+#define RIG_MODEL     "vtd"
+#define RIG_REQUESTER REQUESTER
+
+#include "rig.h"
 
 #define NEST  IOMMU_HWPT_ALLOC_NEST_PARENT
 #define DIRTY IOMMU_HWPT_ALLOC_DIRTY_TRACKING
 #define FAULT IOMMU_HWPT_FAULT_ID_VALID
 #define PASID IOMMU_HWPT_ALLOC_PASID
 
-#define REQUESTER 0x01a3
-
 #define KiB (1ull << 10)
 #define MiB (1ull << 20)
 #define GiB (1ull << 30)
-
-struct rig {
-	struct siommu_unit *unit;
-	struct siommu_device *dev;
-	struct siommu_bound *bound;
-	struct siommu_port *port;
-	uint32_t id;
-	uint32_t ioas;
-	uint8_t *ram;
-};
-
-static inline int unit_new(const char *options, struct siommu_unit **unit)
-{
-	const struct siommu_unit_params params = {
-		.size = sizeof(params),
-		.model = "vtd",
-		.options = options,
-	};
-	char error[256] = "";
-	int rc = siommu_unit_create(machine, &params, error, sizeof(error), unit);
-
-	EXPECT_TRUE(rc != -EINVAL || error[0]);
-	return rc;
-}
-
-static inline int device_new(struct siommu_unit *unit, const struct siommu_device_params *like,
-			     struct siommu_device **dev)
-{
-	struct siommu_device_params params = *like;
-
-	params.size = sizeof(params);
-	params.name = "nic";
-	params.unit = unit;
-	if (!params.requester)
-		params.requester = REQUESTER;
-	return siommu_device_create(machine, &params, dev);
-}
-
-static inline struct rig rig_with(const struct siommu_device_params *device, const char *options)
-{
-	struct rig r = { 0 };
-
-	ASSERT_OK(unit_new(options, &r.unit));
-	ASSERT_OK(device_new(r.unit, device, &r.dev));
-	ASSERT_OK(siommu_device_bind(ctx, r.dev, &r.bound, &r.id));
-	ASSERT_OK(siommu_port_create(r.dev, NULL, &r.port));
-	r.ioas = new_ioas();
-	return r;
-}
 
 static inline struct rig rig_new(const char *options)
 {
@@ -86,16 +38,6 @@ static inline void rig_ram(struct rig *r, uint64_t bytes)
 {
 	r->ram = buffer(bytes);
 	ASSERT_OK(map_at(r->ioas, r->ram, bytes, 0));
-}
-
-static inline void rig_end(struct rig *r)
-{
-	siommu_device_detach(r->bound, 0);
-	siommu_port_destroy(r->port);
-	siommu_device_unbind(r->bound);
-	fixture_close();
-	siommu_device_destroy(r->dev);
-	siommu_unit_destroy(r->unit);
 }
 
 static inline struct siommu_port *pasid_port(const struct rig *r, uint32_t pasid)
