@@ -23,6 +23,7 @@ struct siommu_ctx;
 struct siommu_device;
 struct siommu_fault;
 struct siommu_machine;
+struct siommu_pci;
 struct siommu_port;
 struct siommu_unit;
 

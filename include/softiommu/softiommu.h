@@ -8,5 +8,7 @@
 #include <softiommu/device.h>
 #include <softiommu/dma.h>
 #include <softiommu/machine.h>
+#include <softiommu/pci.h>
+#include <softiommu/vfio.h>
 
 #endif

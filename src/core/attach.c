@@ -45,7 +45,7 @@ struct core_hwpt *core_device_attached(struct core_device *dev, u32 pasid)
 {
 	struct core_attach *a = attach_find(dev->group, pasid);
 
-	return a ? a->hwpt : NULL;
+	return a && attached_find(a, dev) ? a->hwpt : NULL;
 }
 
 static bool untranslated(struct core_device *dev)
@@ -165,7 +165,7 @@ static int do_attach(struct core_device *dev, u32 pasid, struct core_hwpt *hwpt,
 		LIST_INIT(&a->devices);
 	}
 	if (ioas) {
-		rc = core_ioas_reserve_device(ctx, ioas, dev->dev);
+		rc = core_ioas_reserve_device(ctx, ioas, dev);
 		if (rc)
 			goto err_free_attach;
 	}
@@ -182,7 +182,7 @@ static int do_attach(struct core_device *dev, u32 pasid, struct core_hwpt *hwpt,
 
 err_unreserve:
 	if (ioas)
-		core_ioas_unreserve(ctx, ioas, dev->dev);
+		core_ioas_unreserve(ctx, ioas, dev);
 err_free_attach:
 	if (first)
 		base_free(&ctx->alloc, a, sizeof(*a));
@@ -196,7 +196,7 @@ static void unreserve_all(struct core_ctx *ctx, struct core_attach *a, struct co
 	struct core_attached *d;
 
 	LIST_FOREACH(d, &a->devices, link)
-		core_ioas_unreserve(ctx, ioas, d->dev->dev);
+		core_ioas_unreserve(ctx, ioas, d->dev);
 }
 
 static int reserve_all(struct core_ctx *ctx, struct core_attach *a, struct core_ioas *ioas)
@@ -205,7 +205,7 @@ static int reserve_all(struct core_ctx *ctx, struct core_attach *a, struct core_
 	int rc;
 
 	LIST_FOREACH(d, &a->devices, link) {
-		rc = core_ioas_reserve_device(ctx, ioas, d->dev->dev);
+		rc = core_ioas_reserve_device(ctx, ioas, d->dev);
 		if (rc) {
 			unreserve_all(ctx, a, ioas);
 			return rc;
@@ -373,6 +373,6 @@ void core_device_detach(struct core_device *dev, u32 pasid)
 		hand_over(dev, a);
 	}
 	if (ioas)
-		core_ioas_unreserve(ctx, ioas, dev->dev);
+		core_ioas_unreserve(ctx, ioas, dev);
 	core_hwpt_put(ctx, hwpt);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/access.h"
+#include "core/device.h"
 #include "core/hwpt.h"
 #include "core/ioas.h"
 
@@ -427,6 +428,21 @@ int core_ioas_map_file(struct core_ctx *ctx, struct core_ioas *ioas, struct siom
 	return map_pages(ctx, ioas, pages, start - pages->base, map);
 }
 
+int core_ioas_map_device(struct core_ctx *ctx, struct core_ioas *ioas, struct siommu_task *task,
+			 int fd, u64 start, struct core_map *map)
+{
+	struct mem_pages *pages;
+	int rc;
+
+	rc = mem_pages_file(&ctx->alloc, task, MEM_ACCOUNT_NONE, fd, start, map->length,
+			    map->prot & IOMMU_PROT_WRITE, &pages);
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	return map_pages(ctx, ioas, pages, start - pages->base, map);
+}
+
 int core_ioas_check_copy(struct core_ioas *src, u64 iova, u64 length)
 {
 	struct area_walk walk;
@@ -520,12 +536,12 @@ void core_ioas_unreserve(struct core_ctx *ctx, struct core_ioas *ioas, const voi
 	}
 }
 
-int core_ioas_reserve_device(struct core_ctx *ctx, struct core_ioas *ioas, struct iommu_device *dev)
+int core_ioas_reserve_device(struct core_ctx *ctx, struct core_ioas *ioas, struct core_device *dev)
 {
 	struct iommu_resv_region *resv;
 	int rc;
 
-	LIST_FOREACH(resv, &dev->resv, link) {
+	LIST_FOREACH(resv, &dev->dev->resv, link) {
 		if (resv->type == IOMMU_RESV_DIRECT_RELAXABLE)
 			continue;
 		rc = core_ioas_reserve(ctx, ioas, resv->start, resv->last, dev);

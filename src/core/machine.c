@@ -49,6 +49,8 @@ int siommu_machine_create(const struct siommu_machine_params *params, struct sio
 	m->quota = p.quota;
 	m->test_interface = p.test_interface;
 	pthread_mutex_init(&m->lock, NULL);
+	pthread_mutex_init(&m->fds_lock, NULL);
+	LIST_INIT(&m->fds);
 	LIST_INIT(&m->contexts);
 	TAILQ_INIT(&m->groups);
 	TAILQ_INIT(&m->units);
@@ -71,12 +73,15 @@ void siommu_machine_destroy(struct siommu_machine *m)
 
 	if (!m)
 		return;
+	if (m->bus)
+		m->bus_end(m->bus);
 	for (i = 0; i < ARRAY_SIZE(m->spaces); i++)
 		if (m->spaces[i])
 			mem_space_put(m->spaces[i]);
 	none_unit_destroy(m->none);
 	mock_unit_destroy(m->mock);
 	mem_host_destroy(&m->host);
+	pthread_mutex_destroy(&m->fds_lock);
 	pthread_mutex_destroy(&m->lock);
 	left = atomic_load(&m->alloc.blocks);
 	if (left)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * A machine as a tree for people: each IOMMU that was asked for, the devices
- * behind it and its latest faults; then each context, its objects by id, and
- * under an IOAS its ranges and its areas.
+ * behind it and its latest faults; the PCI functions; then each context, its
+ * objects by id, and under an IOAS its ranges and its areas.
  */
 #include <time.h>
 
@@ -202,14 +202,20 @@ static void show_unit(struct siommu_machine *m, struct siommu_unit *unit, FILE *
 
 void siommu_machine_show(struct siommu_machine *m, FILE *out)
 {
+	void (*bus_show)(struct vfio_bus *bus, FILE *out);
 	struct core_ctx *ctx, *next;
 	struct siommu_unit *unit;
+	struct vfio_bus *bus;
 
 	fprintf(out, "machine%s\n", m->test_interface ? " with the mock IOMMU" : "");
 	pthread_mutex_lock(&m->lock);
 	TAILQ_FOREACH(unit, &m->units, link)
 		show_unit(m, unit, out);
+	bus = m->bus;
+	bus_show = m->bus_show;
 	pthread_mutex_unlock(&m->lock);
+	if (bus)
+		bus_show(bus, out);
 	/* A context's lock comes before the machine's: hold one context at a time. */
 	pthread_mutex_lock(&m->lock);
 	ctx = LIST_FIRST(&m->contexts);

@@ -23,23 +23,9 @@
 #include "inproc.h"
 #include "mem/self.h"
 
-/* A descriptor of a context. */
-struct inproc_fd {
-	LIST_ENTRY(inproc_fd) link;
-	struct siommu_ctx *ctx;
-	struct mem_file *file;
-	int fd;
-	bool readable;
-};
-
-struct inproc_task {
-	struct siommu_task task;
-	struct siommu_ctx *ctx;
-};
-
-static struct siommu_ctx *to_ctx(struct siommu_task *task)
+static struct inproc_task *to_inproc(struct siommu_task *task)
 {
-	return container_of(task, struct inproc_task, task)->ctx;
+	return container_of(task, struct inproc_task, task);
 }
 
 static int trusted_in(struct siommu_task *task, void *dst, u64 src, size_t n)
@@ -76,35 +62,40 @@ static int open_fd(struct siommu_task *task, int fd)
 	return copy < 0 ? -EBADF : copy;
 }
 
-static struct inproc_fd *find_fd(struct siommu_ctx *ctx, int fd)
+/* With fds_lock. */
+static struct inproc_fd *find_fd(struct siommu_machine *machine, struct siommu_ctx *ctx, int fd)
 {
 	struct inproc_fd *f;
 
-	LIST_FOREACH(f, &ctx->fds, link)
+	LIST_FOREACH(f, &machine->fds, link)
 		if (f->fd == fd)
-			return f;
+			return !ctx || f->ctx == ctx ? f : NULL;
 	return NULL;
 }
 
-static int get_file_of(struct siommu_ctx *ctx, int fd, struct mem_file **file)
+int inproc_file(struct siommu_machine *machine, struct siommu_ctx *ctx, int fd,
+		struct mem_file **file, bool *checked)
 {
 	struct inproc_fd *f;
 
-	pthread_mutex_lock(&ctx->lock);
-	f = find_fd(ctx, fd);
+	pthread_mutex_lock(&machine->fds_lock);
+	f = find_fd(machine, ctx, fd);
 	if (f) {
 		mem_file_get(f->file);
 		*file = f->file;
+		*checked = f->checked;
 	}
-	pthread_mutex_unlock(&ctx->lock);
-	if (f)
-		return 0;
-	return fcntl(fd, F_GETFD) < 0 ? -EBADF : -EBADFD;
+	pthread_mutex_unlock(&machine->fds_lock);
+	return f ? 0 : -EBADF;
 }
 
 static int get_file(struct siommu_task *task, int fd, struct mem_file **file)
 {
-	return get_file_of(to_ctx(task), fd, file);
+	bool checked;
+
+	if (!inproc_file(to_inproc(task)->machine, NULL, fd, file, &checked))
+		return 0;
+	return fcntl(fd, F_GETFD) < 0 ? -EBADF : -EBADFD;
 }
 
 /* An eventfd of 1 is readable, of 0 not; nobody else reads or writes it. */
@@ -122,59 +113,77 @@ static void set_readable(struct mem_file *file, bool readable)
 		(void)!read(f->fd, &value, sizeof(value));
 }
 
-static int install_file(struct siommu_task *task, struct mem_file *file)
+int inproc_install(struct siommu_machine *machine, struct siommu_ctx *ctx, bool checked,
+		   struct mem_file *file)
 {
-	struct siommu_ctx *ctx = to_ctx(task);
 	struct inproc_fd *f;
+	int fd;
 
-	f = base_zalloc(machine_host(ctx->machine)->alloc, sizeof(*f));
+	f = base_zalloc(&machine->alloc, sizeof(*f));
 	if (!f)
 		return -ENOMEM;
-	f->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	f->fd = eventfd(file->ops->polls_always, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (f->fd < 0) {
-		base_free(machine_host(ctx->machine)->alloc, f, sizeof(*f));
+		base_free(&machine->alloc, f, sizeof(*f));
 		return -EMFILE;
 	}
+	fd = f->fd; /* others can close it as soon as it is in the list */
+	f->machine = machine;
 	f->ctx = ctx;
+	f->checked = checked;
 	f->file = file;
-	pthread_mutex_lock(&file->lock);
-	file->door = f;
-	file->set_readable = set_readable;
-	pthread_mutex_unlock(&file->lock);
-	pthread_mutex_lock(&ctx->lock);
-	LIST_INSERT_HEAD(&ctx->fds, f, link);
-	pthread_mutex_unlock(&ctx->lock);
-	return f->fd;
+	if (!file->ops->polls_always) {
+		pthread_mutex_lock(&file->lock);
+		file->door = f;
+		file->set_readable = set_readable;
+		pthread_mutex_unlock(&file->lock);
+	}
+	pthread_mutex_lock(&machine->fds_lock);
+	LIST_INSERT_HEAD(&machine->fds, f, link);
+	pthread_mutex_unlock(&machine->fds_lock);
+	return fd;
 }
 
-/* Forget a descriptor; its file's reference goes to the caller of this. */
-static struct mem_file *take_fd(struct siommu_ctx *ctx, int fd)
+static int install_file(struct siommu_task *task, struct mem_file *file)
 {
+	struct inproc_task *t = to_inproc(task);
+
+	return inproc_install(t->machine, t->ctx, t->checked, file);
+}
+
+/* End a descriptor; its file's reference goes to the caller of this. NULL: none of ours. */
+static struct mem_file *end_fd(struct siommu_machine *machine, struct siommu_ctx *ctx, int fd)
+{
+	struct mem_file *file;
 	struct inproc_fd *f;
 
-	pthread_mutex_lock(&ctx->lock);
-	f = find_fd(ctx, fd);
+	pthread_mutex_lock(&machine->fds_lock);
+	f = find_fd(machine, ctx, fd);
 	if (f)
 		LIST_REMOVE(f, link);
-	pthread_mutex_unlock(&ctx->lock);
-	return f ? f->file : NULL;
-}
-
-static void end_fd(struct siommu_ctx *ctx, struct mem_file *file)
-{
-	struct inproc_fd *f = file->door;
-
+	pthread_mutex_unlock(&machine->fds_lock);
+	if (!f)
+		return NULL;
+	file = f->file;
+	mem_file_silence(file);
 	close(f->fd);
-	base_free(machine_host(ctx->machine)->alloc, f, sizeof(*f));
+	base_free(&machine->alloc, f, sizeof(*f));
+	return file;
 }
 
 static void remove_file(struct siommu_task *task, int fd)
 {
-	struct siommu_ctx *ctx = to_ctx(task);
-	struct mem_file *file = take_fd(ctx, fd);
+	(void)end_fd(to_inproc(task)->machine, NULL, fd);
+}
 
-	mem_file_silence(file);
-	end_fd(ctx, file);
+int inproc_close(struct siommu_machine *machine, struct siommu_ctx *ctx, int fd)
+{
+	struct mem_file *file = end_fd(machine, ctx, fd);
+
+	if (!file)
+		return -EBADF;
+	mem_file_put(file);
+	return 0;
 }
 
 static bool trusted_capable(struct siommu_task *task, int cap)
@@ -215,6 +224,18 @@ static const struct siommu_task_ops checked_ops = {
 	.capable = checked_capable,
 };
 
+int inproc_task(struct siommu_machine *machine, struct siommu_ctx *ctx, bool checked,
+		struct inproc_task *out)
+{
+	*out = (struct inproc_task){
+		.task = { .ops = checked ? &checked_ops : &trusted_ops },
+		.machine = machine,
+		.ctx = ctx,
+		.checked = checked,
+	};
+	return machine_space(machine, checked, &out->task.space);
+}
+
 static struct inproc_task make_task(struct siommu_ctx *ctx)
 {
 	return (struct inproc_task){
@@ -222,7 +243,9 @@ static struct inproc_task make_task(struct siommu_ctx *ctx)
 			.ops = ctx->checked ? &checked_ops : &trusted_ops,
 			.space = ctx->space,
 		},
+		.machine = ctx->machine,
 		.ctx = ctx,
+		.checked = ctx->checked,
 	};
 }
 
@@ -248,23 +271,33 @@ int siommu_open(struct siommu_machine *machine, unsigned int flags, struct siomm
 		base_free(alloc, ctx, sizeof(*ctx));
 		return rc;
 	}
-	pthread_mutex_init(&ctx->lock, NULL);
-	LIST_INIT(&ctx->fds);
 	*out = ctx;
 	return 0;
 }
 
-void siommu_close(struct siommu_ctx *ctx)
+static int first_fd(struct siommu_ctx *ctx)
 {
 	struct inproc_fd *f;
+	int fd = -1;
+
+	pthread_mutex_lock(&ctx->machine->fds_lock);
+	LIST_FOREACH(f, &ctx->machine->fds, link)
+		if (f->ctx == ctx)
+			fd = f->fd;
+	pthread_mutex_unlock(&ctx->machine->fds_lock);
+	return fd;
+}
+
+void siommu_close(struct siommu_ctx *ctx)
+{
+	int fd;
 
 	if (!ctx)
 		return;
 	/* Its descriptors cannot be used without it: they end with it. */
-	while ((f = LIST_FIRST(&ctx->fds)))
-		siommu_close_fd(ctx, f->fd);
+	while ((fd = first_fd(ctx)) >= 0)
+		(void)siommu_close_fd(ctx, fd);
 	core_ctx_close(ctx->core);
-	pthread_mutex_destroy(&ctx->lock);
 	base_free(machine_host(ctx->machine)->alloc, ctx, sizeof(*ctx));
 }
 
@@ -279,9 +312,10 @@ ssize_t siommu_read(struct siommu_ctx *ctx, int fd, void *buf, size_t n)
 {
 	struct inproc_task task = make_task(ctx);
 	struct mem_file *file;
+	bool checked;
 	ssize_t rc;
 
-	if (get_file_of(ctx, fd, &file))
+	if (inproc_file(ctx->machine, ctx, fd, &file, &checked))
 		return -EBADF;
 	rc = file->ops->read ? file->ops->read(file, &task.task, (uintptr_t)buf, n) : -EINVAL;
 	mem_file_put(file);
@@ -292,9 +326,10 @@ ssize_t siommu_write(struct siommu_ctx *ctx, int fd, const void *buf, size_t n)
 {
 	struct inproc_task task = make_task(ctx);
 	struct mem_file *file;
+	bool checked;
 	ssize_t rc;
 
-	if (get_file_of(ctx, fd, &file))
+	if (inproc_file(ctx->machine, ctx, fd, &file, &checked))
 		return -EBADF;
 	rc = file->ops->write ? file->ops->write(file, &task.task, (uintptr_t)buf, n) : -EINVAL;
 	mem_file_put(file);
@@ -303,14 +338,7 @@ ssize_t siommu_write(struct siommu_ctx *ctx, int fd, const void *buf, size_t n)
 
 int siommu_close_fd(struct siommu_ctx *ctx, int fd)
 {
-	struct mem_file *file = take_fd(ctx, fd);
-
-	if (!file)
-		return -EBADF;
-	mem_file_silence(file);
-	end_fd(ctx, file);
-	mem_file_put(file);
-	return 0;
+	return inproc_close(ctx->machine, ctx, fd);
 }
 
 int siommu_mmap(struct siommu_ctx *ctx, size_t length, int prot, uint64_t offset, void **out)

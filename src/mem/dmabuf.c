@@ -22,25 +22,47 @@ static const struct mem_file_ops dmabuf_ops = {
 	.release = dmabuf_release,
 };
 
-int mem_dmabuf_create(struct mem_host *host, u64 bytes, struct mem_dmabuf **out)
+static int dmabuf_new(struct mem_host *host, u64 bytes, struct mem_dmabuf **out)
 {
 	struct mem_dmabuf *dmabuf;
 
 	dmabuf = base_zalloc(host->alloc, sizeof(*dmabuf));
 	if (!dmabuf)
 		return -ENOMEM;
-	dmabuf->block = base_zalloc(host->alloc, bytes + PAGE_BYTES);
-	if (!dmabuf->block) {
-		base_free(host->alloc, dmabuf, sizeof(*dmabuf));
-		return -ENOMEM;
-	}
 	dmabuf->host = host;
-	dmabuf->memory = (void *)(uintptr_t)align_up((uintptr_t)dmabuf->block, PAGE_BYTES);
 	dmabuf->bytes = bytes;
 	pthread_mutex_init(&dmabuf->lock, NULL);
 	mem_file_init(&dmabuf->file, &dmabuf_ops);
 	*out = dmabuf;
 	return 0;
+}
+
+int mem_dmabuf_create(struct mem_host *host, u64 bytes, struct mem_dmabuf **out)
+{
+	struct mem_dmabuf *dmabuf;
+	int rc;
+
+	rc = dmabuf_new(host, bytes, &dmabuf);
+	if (rc)
+		return rc;
+	dmabuf->block = base_zalloc(host->alloc, bytes + PAGE_BYTES);
+	if (!dmabuf->block) {
+		mem_file_put(&dmabuf->file);
+		return -ENOMEM;
+	}
+	dmabuf->memory = (void *)(uintptr_t)align_up((uintptr_t)dmabuf->block, PAGE_BYTES);
+	*out = dmabuf;
+	return 0;
+}
+
+int mem_dmabuf_wrap(struct mem_host *host, void *memory, u64 bytes, struct mem_dmabuf **out)
+{
+	int rc;
+
+	rc = dmabuf_new(host, bytes, out);
+	if (!rc)
+		(*out)->memory = memory;
+	return rc;
 }
 
 struct mem_dmabuf *mem_dmabuf_from_file(struct mem_file *file)

@@ -18,6 +18,7 @@
 #include <linux/magic.h>
 #include <unistd.h>
 
+#include "mem/device.h"
 #include "mem/pages.h"
 #include "mem/self.h"
 #include "region.h"
@@ -148,7 +149,7 @@ static int check_user(struct mem_pages *pages, u64 uva, u64 last)
 		rc = space->ops->find_vma(space, uva, &vma);
 		if (rc)
 			return rc;
-		if (pages->writable && !vma.writable)
+		if ((pages->writable && !vma.writable) || mem_device_is(space->host, &vma))
 			return -EFAULT;
 		if (vma.last >= last)
 			return 0;

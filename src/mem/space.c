@@ -17,6 +17,7 @@ void mem_host_init(struct mem_host *host, struct base_alloc *alloc, struct base_
 	pthread_mutex_init(&host->cas_lock, NULL);
 	host->cursor = (u64)1 << HPA_REMOTE_LG2;
 	LIST_INIT(&host->pinned);
+	LIST_INIT(&host->devices);
 	LIST_INIT(&host->users);
 }
 

@@ -8,18 +8,9 @@
 #include <string.h>
 #include <linux/vfio.h>
 
+#include "abi/type1.h"
 #include "call.h"
-#include "core/hwpt.h"
 #include "core/ioas.h"
-
-/* The chain of capabilities in the order in which it is written. */
-struct cap_writer {
-	struct siommu_task *task;
-	u64 uptr;    /* the caller's structure */
-	u32 argsz;   /* bytes of it */
-	u32 used;    /* bytes that all of it needs so far */
-	u32 last;    /* offset of the latest capability; 0 for none */
-};
 
 static int map_dma(struct core_ctx *ctx, struct siommu_task *task, u64 arg)
 {
@@ -88,19 +79,6 @@ static int unmap_dma(struct core_ctx *ctx, struct siommu_task *task, u64 arg)
 	return rc;
 }
 
-/* Is all DMA of the compatibility IOAS coherent? */
-static int dma_is_coherent(struct core_ctx *ctx)
-{
-	struct core_hwpt_paging *hwpt;
-
-	if (!ctx->vfio_ioas)
-		return -ENODEV;
-	TAILQ_FOREACH(hwpt, &ctx->vfio_ioas->hwpts, link)
-		if (!hwpt->cache_coherent)
-			return 0;
-	return 1;
-}
-
 static int check_extension(struct core_ctx *ctx, u64 extension)
 {
 	switch (extension) {
@@ -110,7 +88,7 @@ static int check_extension(struct core_ctx *ctx, u64 extension)
 	case VFIO_NOIOMMU_IOMMU:
 		return 1;
 	case VFIO_DMA_CC_IOMMU:
-		return dma_is_coherent(ctx);
+		return ctx->vfio_ioas ? type1_is_coherent(ctx->vfio_ioas) : -ENODEV;
 	default:
 		return 0;
 	}
@@ -128,105 +106,11 @@ static int set_iommu(struct core_ctx *ctx, u64 type)
 	return core_ioas_set_large_pages(ctx, ctx->vfio_ioas, false);
 }
 
-static u64 page_sizes(struct core_ioas *ioas)
-{
-	struct core_hwpt_paging *hwpt;
-	u64 sizes = U64_MAX;
-
-	TAILQ_FOREACH(hwpt, &ioas->hwpts, link)
-		sizes &= hwpt->common.domain->pgsize_bitmap;
-	/* Sizes below a page cannot be used through this interface. */
-	if (sizes & (PAGE_BYTES - 1))
-		sizes = (sizes & ~(PAGE_BYTES - 1)) | PAGE_BYTES;
-	return max_u64(sizes, ioas->alignment);
-}
-
-/* Write @n bytes of the current capability at @offset, if they fit. */
-static int put(struct cap_writer *w, u32 offset, const void *data, u32 n)
-{
-	if (w->argsz < offset + n)
-		return 0;
-	return task_copy_out(w->task, w->uptr + offset, data, n);
-}
-
-/*
- * A capability of @n bytes begins at w->used; chain it to the one before, unless
- * it lies behind the caller's room.
- */
-static int begin_cap(struct cap_writer *w, u32 n, u32 *offset)
-{
-	int rc = 0;
-
-	*offset = w->used;
-	if (w->last && w->argsz >= *offset)
-		rc = put(w, w->last + (u32)offsetof(struct vfio_info_cap_header, next), offset,
-			 sizeof(*offset));
-	w->last = *offset;
-	w->used += (u32)align_up(n, 8);
-	return rc;
-}
-
-static int write_dma_avail(struct cap_writer *w)
-{
-	struct vfio_iommu_type1_info_dma_avail cap = {
-		.header = { .id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, .version = 1 },
-		.avail = UINT32_MAX,
-	};
-	u32 at;
-	int rc = begin_cap(w, sizeof(cap), &at);
-
-	return rc ? rc : put(w, at, &cap, sizeof(cap));
-}
-
-static u32 count_ranges(struct core_ioas *ioas)
-{
-	struct itree_span span;
-	u32 n = 0;
-
-	itree_span_begin(&span, &ioas->reserved, 0, U64_MAX);
-	do {
-		n += !span.used;
-	} while (itree_span_next(&span));
-	return n;
-}
-
-static int write_iova_ranges(struct cap_writer *w, struct core_ioas *ioas)
-{
-	struct vfio_iommu_type1_info_cap_iova_range cap = {
-		.header = { .id = VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, .version = 1 },
-		.nr_iovas = count_ranges(ioas),
-	};
-	struct itree_span span;
-	u32 at, pos, bytes;
-	int rc;
-
-	bytes = (u32)(sizeof(cap) + cap.nr_iovas * sizeof(struct vfio_iova_range));
-	rc = begin_cap(w, bytes, &at);
-	/* Ranges are written as far as they fit, the header that counts them if all do. */
-	if (!rc && w->argsz >= at + bytes)
-		rc = put(w, at, &cap, sizeof(cap));
-	if (rc)
-		return rc;
-	pos = at + sizeof(cap);
-	itree_span_begin(&span, &ioas->reserved, 0, U64_MAX);
-	do {
-		struct vfio_iova_range range = { .start = span.start, .end = span.last };
-
-		if (span.used)
-			continue;
-		rc = put(w, pos, &range, sizeof(range));
-		if (rc)
-			return rc;
-		pos += sizeof(range);
-	} while (itree_span_next(&span));
-	return 0;
-}
-
 static int get_info(struct core_ctx *ctx, struct siommu_task *task, u64 arg)
 {
 	const size_t minsz = offsetofend(struct vfio_iommu_type1_info, iova_pgsizes);
 	struct vfio_iommu_type1_info info = { 0 };
-	struct cap_writer w = { .task = task, .uptr = arg, .used = sizeof(info) };
+	struct type1_caps w = { .task = task, .uptr = arg, .used = sizeof(info) };
 	int rc;
 
 	rc = task_copy_in(task, &info, arg, minsz);
@@ -237,18 +121,43 @@ static int get_info(struct core_ctx *ctx, struct siommu_task *task, u64 arg)
 	if (!ctx->vfio_ioas)
 		return -ENODEV;
 	w.argsz = info.argsz;
-	rc = write_dma_avail(&w);
+	rc = type1_put_dma_avail(&w, UINT32_MAX);
 	if (!rc)
-		rc = write_iova_ranges(&w, ctx->vfio_ioas);
+		rc = type1_put_iova_ranges(&w, ctx->vfio_ioas);
 	if (rc)
 		return rc;
 	info.flags = VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS;
-	info.iova_pgsizes = page_sizes(ctx->vfio_ioas);
+	info.iova_pgsizes = type1_page_sizes(ctx->vfio_ioas);
 	info.argsz = w.used;
 	/* With too little room the caller only learns how much is needed. */
 	if (w.argsz >= w.used)
 		info.cap_offset = sizeof(info);
 	return task_copy_out(task, arg, &info, min_u64(w.argsz, sizeof(info)));
+}
+
+static int compat_begin(struct core_ctx *ctx)
+{
+	struct core_ioas *ioas;
+	int rc;
+
+	if (ctx->vfio_ioas)
+		return 0;
+	rc = core_ioas_alloc(ctx, &ioas);
+	if (rc)
+		return rc;
+	core_object_publish(ctx, &ioas->obj);
+	ctx->vfio_ioas = ioas;
+	return 0;
+}
+
+int type1_compat_begin(struct core_ctx *ctx)
+{
+	int rc;
+
+	pthread_mutex_lock(&ctx->lock);
+	rc = compat_begin(ctx);
+	pthread_mutex_unlock(&ctx->lock);
+	return rc;
 }
 
 static long locked_ioctl(struct core_ctx *ctx, struct siommu_task *task, unsigned int request,

@@ -28,6 +28,8 @@
 
 struct core_ctx;
 struct core_ioas;
+struct inproc_fd;
+struct vfio_bus;
 
 enum core_type {
 	CORE_ANY,
@@ -86,6 +88,11 @@ struct core_object {
  * @mock: the mock IOMMU, with the test interface
  * @none: stands for the lack of an IOMMU
  * @spaces: this process, trusted and checked; made when first needed
+ * @bus: its PCI functions, made with the first; covered by @lock
+ * @bus_end: ends @bus; nobody uses it any more
+ * @bus_show: prints its functions; takes the locks it needs
+ * @fds_lock: covers @fds; a leaf lock
+ * @fds: descriptors of this process, which are src/door's
  */
 struct siommu_machine {
 	struct base_alloc alloc;
@@ -101,6 +108,11 @@ struct siommu_machine {
 	struct iommu_unit *mock;
 	struct iommu_unit *none;
 	struct mem_space *spaces[2];
+	struct vfio_bus *bus;
+	void (*bus_end)(struct vfio_bus *bus);
+	void (*bus_show)(struct vfio_bus *bus, FILE *out);
+	pthread_mutex_t fds_lock;
+	LIST_HEAD(, inproc_fd) fds;
 };
 
 /* An IOMMU of the machine, as its maker holds it. */

@@ -85,7 +85,7 @@ int core_device_attach(struct core_device *dev, u32 pasid, u32 *pt_id) __must_ch
 int core_device_replace(struct core_device *dev, u32 pasid, u32 *pt_id) __must_check;
 void core_device_detach(struct core_device *dev, u32 pasid);
 
-/* What a PASID of the device is attached to, or NULL. */
+/* What a PASID of the device is attached to, or NULL; others of its group may be. */
 struct core_hwpt *core_device_attached(struct core_device *dev, u32 pasid);
 
 /* Numbers from here up are for groups of one device. */

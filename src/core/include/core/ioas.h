@@ -16,6 +16,7 @@
 #include "mem/pages.h"
 
 struct core_access;
+struct core_device;
 struct core_hwpt_paging;
 
 /**
@@ -191,6 +192,13 @@ int core_ioas_map_user(struct core_ctx *ctx, struct core_ioas *ioas, struct siom
 		       u64 uva, struct core_map *map) __must_check;
 int core_ioas_map_file(struct core_ctx *ctx, struct core_ioas *ioas, struct siommu_task *task,
 		       struct core_source *source, u64 start, struct core_map *map) __must_check;
+
+/*
+ * Map memory of a device that mem_device_find() has found. Nobody is charged for it. @fd
+ * is the callee's, also on failure.
+ */
+int core_ioas_map_device(struct core_ctx *ctx, struct core_ioas *ioas, struct siommu_task *task,
+			 int fd, u64 start, struct core_map *map) __must_check;
 int core_ioas_copy(struct core_ctx *ctx, struct core_ioas *dst, struct core_ioas *src, u64 src_iova,
 		   struct core_map *map) __must_check;
 
@@ -209,9 +217,9 @@ int core_ioas_reserve(struct core_ctx *ctx, struct core_ioas *ioas, u64 start, u
 		      const void *owner) __must_check;
 void core_ioas_unreserve(struct core_ctx *ctx, struct core_ioas *ioas, const void *owner);
 
-/* Reserve what @dev cannot reach. -EADDRINUSE if anything is there. */
+/* Reserve what @dev cannot reach, as its own. -EADDRINUSE if anything is there. */
 int core_ioas_reserve_device(struct core_ctx *ctx, struct core_ioas *ioas,
-			     struct iommu_device *dev) __must_check;
+			     struct core_device *dev) __must_check;
 
 /* Replace the allowed ranges by @n of @ranges ({start, last} pairs). */
 int core_ioas_allow(struct core_ctx *ctx, struct core_ioas *ioas, struct itree *ranges) __must_check;

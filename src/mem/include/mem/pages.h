@@ -33,7 +33,7 @@ enum mem_pages_kind {
  * @file: the descriptor that callers hold
  * @host: the world it is in
  * @lock: covers @revoked and @imports; a leaf lock
- * @block: its allocation
+ * @block: its allocation; NULL for memory of somebody else's
  * @memory: the page-aligned part of it
  * @bytes: its size, a multiple of the page size
  * @revoked: taken away: cannot be mapped now
@@ -52,6 +52,13 @@ struct mem_dmabuf {
 
 /* Return: 0, or -ENOMEM. @bytes is a multiple of the page size. */
 int mem_dmabuf_create(struct mem_host *host, u64 bytes, struct mem_dmabuf **out) __must_check;
+
+/*
+ * The same for @memory, which is aligned to pages. Its owner takes the buffer away for good
+ * before the memory goes. Return: 0, or -ENOMEM.
+ */
+int mem_dmabuf_wrap(struct mem_host *host, void *memory, u64 bytes,
+		    struct mem_dmabuf **out) __must_check;
 
 /* The buffer that a descriptor is for, or NULL if it is for something else. */
 struct mem_dmabuf *mem_dmabuf_from_file(struct mem_file *file);

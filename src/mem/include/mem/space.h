@@ -90,6 +90,7 @@ struct mem_user {
  * @regions: struct mem_region by hpa: windows and mapped files
  * @cursor: where the search for a free window goes on
  * @pinned: page lists that have pins
+ * @devices: struct mem_device, memory that cannot be pinned
  * @users: locked memory per user
  */
 struct mem_host {
@@ -103,6 +104,7 @@ struct mem_host {
 	struct itree regions;
 	u64 cursor;
 	LIST_HEAD(, mem_pages) pinned;
+	LIST_HEAD(, mem_device) devices;
 	LIST_HEAD(, mem_user) users;
 };
 
