@@ -4,7 +4,7 @@
 BUILD ?= build
 MESON_ARGS ?=
 
-.PHONY: all help demo test quick bench conformance sanitize stress fuzz install clean
+.PHONY: all help demo test quick bench conformance e2e sanitize stress fuzz install clean
 .DEFAULT_GOAL := all
 
 help:
@@ -12,7 +12,8 @@ help:
 	@echo "make demo         run an example and show what it made"
 	@echo "make test         run every test; ends with one line of counts"
 	@echo "make quick        the tests that need no other packages, in seconds"
-	@echo "make conformance  the Linux kernel's own iommufd selftests"
+	@echo "make conformance  the Linux kernel's own selftests of iommufd and VFIO"
+	@echo "make e2e          QEMU with our NVMe controller, behind each virtual IOMMU"
 	@echo "make sanitize     the tests under ASan+UBSan, then under TSan"
 	@echo "make stress       the stress tests, at length"
 	@echo "make fuzz         the fuzzers, a minute each (FUZZ_SECONDS=n)"
@@ -40,6 +41,9 @@ quick: all
 
 conformance: setup-test all
 	@tests/conformance/run.sh $(BUILD)/tools/softiommu
+
+e2e: setup-test all
+	@tests/e2e/run.sh $(BUILD)/tools/softiommu
 
 sanitize: setup-test
 	@devtools/sanitize.sh

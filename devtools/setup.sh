@@ -7,9 +7,10 @@
 set -eu
 
 build=(gcc libc6-dev meson ninja-build pkg-config python3 libbsd-dev libinih-dev libpopt-dev)
-# The kernel's selftests need libcap-dev; the header tests a C++ compiler and
-# clang; the manual pages scdoc; the formal models spin.
-test=("${build[@]}" g++ clang libcap-dev scdoc spin xz-utils)
+# The kernel's selftests need libcap-dev and uuid-dev; the header tests a C++
+# compiler and clang; lspci, of pciutils, looks at the devices; the manual pages
+# need scdoc; the formal models spin.
+test=("${build[@]}" g++ clang libcap-dev pciutils scdoc spin uuid-dev xz-utils)
 fuzz=("${test[@]}" libclang-rt-14-dev)
 
 case ${1:-} in

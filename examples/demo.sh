@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # What `make demo` shows: a program written for Linux's /dev/iommu, run without
-# root, kernel module or IOMMU, and the objects that it made; and DMA that really
-# happens, through two stages of translation.
+# root, kernel module or IOMMU, and the objects that it made; DMA that really happens,
+# through two stages of translation; and a driver with a device.
 set -eu
 build=${1:?usage: demo.sh BUILD-DIR}
 softiommu=$build/tools/softiommu
@@ -39,10 +39,20 @@ for model in smmuv3 amd; do
 done
 
 echo
+say "6. A disk that is a file, and a driver that knows only /dev/vfio and /dev/iommu"
+disk=$(mktemp)
+trap 'rm -f "$disk"' EXIT
+truncate -s 1M "$disk"
+printf 'block seven' | dd of="$disk" bs=512 seek=7 conv=notrunc status=none
+echo "   $softiommu run --device nvme:file=$disk -- $build/examples/nvme-driver 0000:00:02.0 7"
+"$softiommu" run --device "nvme:file=$disk" -- "$build/examples/nvme-driver" 0000:00:02.0 7
+
+echo
 say "Try next"
 cat <<E2
    $softiommu walk --help              any translation, step by step
    $softiommu run --help               how to run your own program
+   $softiommu run --device help        devices for it, and their options
    $softiommu serve --iommu mock       one server for several programs
    make conformance                       the kernel's own selftests, unmodified
    make bench                             what it costs, beside a system call

@@ -51,7 +51,20 @@ static void detach(int *report_fd)
 	signal(SIGHUP, SIG_IGN);
 }
 
-/* The process between us and the server, which makes the server nobody's child. */
+/* Stay until the server ends: one that is killed leaves files that nobody else would remove. */
+static void stay_with(pid_t server, const struct server_params *params, int report_fd)
+{
+	int status;
+
+	close(report_fd);
+	while (waitpid(server, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status))
+		server_clean_up(params);
+	_exit(0);
+}
+
+/* The process between us and the server, which makes the server no child of the program. */
 static void start_detached(struct server_params *params, int report_fd)
 {
 	pid_t pid = fork();
@@ -59,6 +72,11 @@ static void start_detached(struct server_params *params, int report_fd)
 	if (pid)
 		_exit(pid < 0);
 	detach(&report_fd);
+	pid = fork();
+	if (pid > 0)
+		stay_with(pid, params, report_fd);
+	if (pid < 0)
+		_exit(1);
 	params->report = report;
 	params->report_arg = &report_fd;
 	exit(server_main(params)); /* not _exit: leave leak checkers their turn */
@@ -187,9 +205,10 @@ static int run_with(const struct server_options *o, bool show, char **argv)
 	struct server_params params;
 	int ret;
 
-	if (o->socket && (o->iommu || o->topology || o->grant || o->quota || o->log))
-		return complain("run: --socket joins a running server: give --iommu, --topology, "
-				"--grant, --quota and --log to its softiommu serve");
+	if (o->socket &&
+	    (o->iommu || o->device || o->topology || o->grant || o->quota || o->log))
+		return complain("run: --socket joins a running server: give --iommu, --device, "
+				"--topology, --grant, --quota and --log to its softiommu serve");
 	if (o->socket && show)
 		return complain("run: --show needs a server of its own: leave out --socket, or use "
 				"softiommu show");
@@ -241,17 +260,33 @@ static int run(const struct command *self, int argc, const char **argv)
 
 const struct command cmd_run = {
 	.name = "run",
-	.summary = "run a program whose /dev/iommu is served by softiommu",
+	.summary = "run a program whose /dev/iommu and /dev/vfio are served by softiommu",
 	.usage = "[OPTIONS] -- PROGRAM [ARGS]",
 	.help = "\n"
 		"The program gets a server of its own, which ends with it. With --socket it\n"
 		"joins one that runs already (softiommu serve). The exit status is the\n"
 		"program's; 127 if there is no such program, 126 if it cannot be run.\n"
 		"\n"
+		"Each --device is a PCI function that the program finds in /sys/bus/pci and\n"
+		"/sys/class/vfio-dev, and opens as /dev/vfio/devices/vfioN or through its group\n"
+		"/dev/vfio/N. The first is at 0000:00:02.0 unless it says address=, the next one\n"
+		"further. A topology file describes machines for which options get too long:\n"
+		"docs/topology.md, and examples/topology.ini for an example.\n"
+		"\n"
 		"Examples:\n"
-		"  softiommu run -- ./my-vmm --iommufd\n"
-		"  softiommu run --iommu mock --show -- ./iommufd-test\n"
+		"  softiommu run --iommu vtd --device nvme:file=disk.img --device ioat -- ./driver\n"
+		"                                              a disk and a copy engine behind VT-d\n"
+		"  softiommu run --device help                 the devices and their options\n"
 		"  softiommu run --iommu help                  the IOMMUs and their options\n"
+		"  softiommu run --device nvme:file=disk.img,address=0000:01:00.0 -- \\\n"
+		"      qemu-system-x86_64 ... -object iommufd,id=io \\\n"
+		"      -device vfio-pci,host=0000:01:00.0,iommufd=io\n"
+		"  softiommu run --iommu vtd --iommu amd --device edu --device dsa:iommu=iommu1 -- ./test\n"
+		"  softiommu run --device edu:group=1 --device edu:group=1 -- ./test\n"
+		"                                              two devices in one group\n"
+		"  softiommu run --topology machine.ini -- ./my-vmm\n"
+		"  softiommu run -- ./my-vmm --iommufd         only /dev/iommu\n"
+		"  softiommu run --iommu mock --show -- ./iommufd-test\n"
 		"  softiommu run --iommu vtd,aw=57,pri=on -- ./my-vmm\n"
 		"  softiommu run --grant ipc_lock --quota 64M -- ./driver\n",
 	.run = run,

@@ -138,7 +138,7 @@ static int run(const struct command *self, int argc, const char **argv)
 
 const struct command cmd_serve = {
 	.name = "serve",
-	.summary = "serve /dev/iommu to several programs until interrupted",
+	.summary = "serve /dev/iommu and /dev/vfio to several programs until interrupted",
 	.usage = "[OPTIONS]",
 	.help = "\n"
 		"Prints two lines to set in a shell; every program started there shares the\n"
@@ -146,6 +146,7 @@ const struct command cmd_serve = {
 		"\n"
 		"Examples:\n"
 		"  softiommu serve --iommu mock\n"
+		"  softiommu serve --iommu vtd --device nvme:file=disk.img --device edu\n"
 		"  softiommu serve --topology machine.ini\n"
 		"  softiommu serve --socket /tmp/my.sock &\n"
 		"  softiommu run --socket /tmp/my.sock -- ./program\n",

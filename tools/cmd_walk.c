@@ -133,7 +133,7 @@ static int walk_own(const struct walk_options *o, const char *iova, const char *
 		request.guess = true;
 	}
 	if (!ret)
-		ret = topology_add_option(&topology, o->iommu);
+		ret = topology_add_option(&topology, o->iommu, true);
 	request.topology = &topology;
 	request.maps = maps;
 	if (!ret)

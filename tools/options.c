@@ -101,10 +101,10 @@ static int parse_level(const char *name, int *level)
 	return complain("--log does not know \"%s\": give error, warning, info or debug", name);
 }
 
-static bool wants_models(char *const *iommu)
+static bool wants_help(char *const *values)
 {
-	for (; iommu && *iommu; iommu++)
-		if (!strcmp(*iommu, "help"))
+	for (; values && *values; values++)
+		if (!strcmp(*values, "help"))
 			return true;
 	return false;
 }
@@ -112,17 +112,21 @@ static bool wants_models(char *const *iommu)
 static int parse_machine(const struct server_options *o, struct server_params *params)
 {
 	char *const *iommu;
+	size_t first;
 	int ret = 0;
 
 	/* The names in a file are given; ours find room among them. */
 	if (o->topology)
 		ret = topology_read(&params->topology, o->topology);
+	first = params->topology.nunits;
 	for (iommu = o->iommu; iommu && *iommu && !ret; iommu++) {
 		if (!strcmp(*iommu, "mock"))
 			params->test_interface = true;
-		else
-			ret = topology_add_option(&params->topology, *iommu);
+		else /* who asks for devices needs none that does nothing */
+			ret = topology_add_option(&params->topology, *iommu, !o->device);
 	}
+	if (!ret)
+		ret = topology_add_devices(&params->topology, o->device, first);
 	return ret ? ret : topology_check(&params->topology);
 }
 
@@ -132,8 +136,11 @@ bool server_options_parse(const struct server_options *o, struct server_params *
 	params->quota = SERVER_QUOTA;
 	params->log_level = LOG_WARNING;
 	*status = 0;
-	if (wants_models(o->iommu)) {
-		print_models(stdout);
+	if (wants_help(o->iommu) || wants_help(o->device)) {
+		if (wants_help(o->iommu))
+			print_models(stdout);
+		if (wants_help(o->device))
+			print_devices(stdout);
 		return false;
 	}
 	if (o->grant)
@@ -154,13 +161,19 @@ void server_params_free(struct server_params *params)
 	topology_free(&params->topology);
 }
 
+static void free_values(char **values)
+{
+	char **value;
+
+	for (value = values; value && *value; value++)
+		free(*value);
+	free(values);
+}
+
 void server_options_free(struct server_options *o)
 {
-	char **iommu;
-
-	for (iommu = o->iommu; iommu && *iommu; iommu++)
-		free(*iommu);
-	free(o->iommu);
+	free_values(o->iommu);
+	free_values(o->device);
 	free(o->topology);
 	free(o->grant);
 	free(o->quota);

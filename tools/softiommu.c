@@ -36,16 +36,19 @@ static void print_help(FILE *out)
 {
 	size_t i;
 
-	fputs("softiommu - Linux's IOMMU user API (/dev/iommu) in user space\n\n"
+	fputs("softiommu - Linux's iommufd and VFIO (/dev/iommu, /dev/vfio) in user space\n\n"
 	      "Usage: softiommu COMMAND [OPTIONS]\n\nCommands:\n",
 	      out);
 	for (i = 0; i < NCOMMANDS; i++)
 		fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\nExamples:\n"
 	      "  softiommu run -- ./my-vmm --iommufd      run a program, serve its /dev/iommu\n"
+	      "  softiommu run --device nvme:file=disk.img -- ./driver\n"
+	      "                                           give it a VFIO device too\n"
 	      "  softiommu run --iommu mock --show -- ./test\n"
 	      "                                           with the mock IOMMU; print what it made\n"
 	      "  softiommu serve                          one server for several programs\n"
+	      "  softiommu show --watch                   what it has, live\n"
 	      "  softiommu walk --iommu vtd 0x1000        a translation, step by step\n"
 	      "\nMore: softiommu COMMAND --help\n",
 	      out);

@@ -40,6 +40,7 @@ int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /**
  * struct server_options - the options that `run` and `serve` have in common
  * @iommu: each --iommu, in order; NULL at the end; NULL for none
+ * @device: likewise each --device
  * @topology: --topology
  * @grant: --grant
  * @quota: --quota
@@ -48,6 +49,7 @@ int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  */
 struct server_options {
 	char **iommu;
+	char **device;
 	char *topology;
 	char *grant;
 	char *quota;
@@ -62,6 +64,10 @@ struct server_options {
 	  "have this IOMMU: mock (the kernel's test interface), vtd, smmuv3 or amd; help lists " \
 	  "all with their options; more than one may be given",                                  \
 	  "MODEL[,NAME=VALUE...]" },                                                             \
+	{ "device", 0, POPT_ARG_ARGV, &(o).device, 0,                                            \
+	  "have this VFIO device: nvme, ioat, dsa, igb or edu, behind the first --iommu or a "   \
+	  "vtd; help lists all with their options; more than one may be given",                  \
+	  "MODEL[:NAME=VALUE,...]" },                                                            \
 	{ "topology", 0, POPT_ARG_STRING, &(o).topology, 0,                                      \
 	  "have the IOMMUs and devices that this file describes", "FILE" },                      \
 	{ "grant", 0, POPT_ARG_STRING, &(o).grant, 0,                                            \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * IOMMUs and devices as words: --iommu on the command line, and topology files
- * (docs/topology.md).
+ * (docs/topology.md). device.c has what is said of devices, and --device.
  *
  * A file is an INI file. Its reader, inih, tells neither line numbers nor
  * sections without lines, so we give it its lines ourselves and count them.
@@ -46,14 +46,13 @@ bool parse_number(const char *text, uint64_t *value)
 	return true;
 }
 
-static __attribute__((noreturn)) void out_of_memory(void)
+void out_of_memory(void)
 {
 	complain("out of memory");
 	exit(1);
 }
 
-/* A new string, to be freed; never NULL. */
-static __attribute__((format(printf, 1, 2))) char *print(const char *fmt, ...)
+char *print(const char *fmt, ...)
 {
 	va_list ap;
 	char *text;
@@ -66,8 +65,6 @@ static __attribute__((format(printf, 1, 2))) char *print(const char *fmt, ...)
 		out_of_memory();
 	return text;
 }
-
-enum kind { KIND_NONE, KIND_UNIT, KIND_DEVICE };
 
 static bool is_taken(const struct topology *t, enum kind kind, const char *name)
 {
@@ -82,8 +79,7 @@ static bool is_taken(const struct topology *t, enum kind kind, const char *name)
 	return false;
 }
 
-/* The first of iommu0, iommu1, ... that is free. */
-static void name_freely(const struct topology *t, enum kind kind, const char *stem, char *to)
+void name_freely(const struct topology *t, enum kind kind, const char *stem, char *to)
 {
 	char name[TOPOLOGY_NAME];
 	unsigned int i = 0;
@@ -94,7 +90,7 @@ static void name_freely(const struct topology *t, enum kind kind, const char *st
 	memcpy(to, name, sizeof(name));
 }
 
-int topology_add_option(struct topology *t, const char *text)
+int topology_add_option(struct topology *t, const char *text, bool device)
 {
 	const size_t n = strcspn(text, ",");
 	struct topology_device *d;
@@ -106,6 +102,8 @@ int topology_add_option(struct topology *t, const char *text)
 	u->model = print("%.*s", (int)n, text);
 	u->options = print("%s", text[n] ? text + n + 1 : "");
 	name_freely(t, KIND_UNIT, "iommu", u->name);
+	if (!device)
+		return 0;
 	d = topology_add_device(t);
 	d->where = print("%s", u->where);
 	d->unit = index;
@@ -258,79 +256,22 @@ static int unit_line(struct reading *r, const char *key, const char *value)
 	return fail_at(r, r->line, "a unit has no \"%s\": give model= or options=", key);
 }
 
-/* [SEGMENT:]BUS:DEVICE.FUNCTION, or a number. */
-static bool parse_requester(const char *text, uint32_t *value)
+/* A file that a line names is looked for beside the file that has the line. */
+static int add_options(struct reading *r, struct topology_device *d, const char *value)
 {
-	unsigned int segment, bus, dev, fn;
-	uint64_t number;
-	int n = -1;
+	const char *slash = strrchr(r->path, '/');
+	char *base = slash ? print("%.*s", (int)(slash - r->path), r->path) : print(".");
+	char *full = realpath(*base ? base : "/", NULL);
+	char *list = print("%s", value), *at = list, *option;
 
-	if (sscanf(text, "%4x:%2x:%2x.%1x%n", &segment, &bus, &dev, &fn, &n) < 4 || n < 0 ||
-	    text[n]) {
-		n = -1;
-		if (sscanf(text, "%2x:%2x.%1x%n", &bus, &dev, &fn, &n) < 3 || n < 0 || text[n]) {
-			if (!parse_number(text, &number) || number > UINT32_MAX)
-				return false;
-			*value = (uint32_t)number;
-			return true;
-		}
+	while ((option = strsep(&at, ","))) {
+		option += strspn(option, " \t");
+		if (*option)
+			device_add_option(d, option, full ? full : base);
 	}
-	*value = bus << 8 | dev << 3 | fn;
-	return dev < 32 && fn < 8;
-}
-
-static int set_switch(struct reading *r, bool *to, const char *key, const char *value)
-{
-	*to = !strcmp(value, "on");
-	if (*to || !strcmp(value, "off"))
-		return 1;
-	return fail_at(r, r->line, "%s=%s: give on or off", key, value);
-}
-
-static int add_reserved(struct reading *r, struct topology_device *d, const char *value)
-{
-	struct topology_range range;
-	char *text = print("%s", value), *dash = strchr(text, '-');
-	bool good = false;
-
-	if (dash) {
-		*dash = '\0';
-		good = parse_number(text, &range.start) && parse_number(dash + 1, &range.last) &&
-		       range.start <= range.last;
-	}
-	free(text);
-	if (!good)
-		return fail_at(r, r->line,
-			       "reserve=%s: give the first and the last address, as in "
-			       "reserve = 0x1000-0x1fff",
-			       value);
-	d->reserved = reallocarray(d->reserved, d->nreserved + 1, sizeof(*d->reserved));
-	if (!d->reserved)
-		out_of_memory();
-	d->reserved[d->nreserved++] = range;
-	return 1;
-}
-
-static int device_number(struct reading *r, struct topology_device *d, const char *key,
-			 const char *value)
-{
-	uint64_t number;
-
-	if (!parse_number(value, &number))
-		return fail_at(r, r->line, "%s=%s is no number", key, value);
-	if (!strcmp(key, "pasid")) {
-		if (number > 20)
-			return fail_at(r, r->line, "pasid=%s: give a width in bits, 0 to 20",
-				       value);
-		d->params.pasid_bits = (unsigned int)number;
-		return 1;
-	}
-	if (!number || number >= (uint64_t)1 << 31)
-		return fail_at(r, r->line,
-			       "group=%s: give a number from 1 to 0x7fffffff, or leave it out for "
-			       "a group of its own",
-			       value);
-	d->params.group = (uint32_t)number;
+	free(list);
+	free(full);
+	free(base);
 	return 1;
 }
 
@@ -338,28 +279,23 @@ static int device_line(struct reading *r, const char *key, const char *value)
 {
 	struct topology_device *d = &r->t->devices[r->t->ndevices - 1];
 	char *ref = r->refs[r->t->ndevices - 1 - r->first_device];
+	char error[TOPOLOGY_ERROR];
+	bool known;
 
 	if (!strcmp(key, "unit")) {
 		snprintf(ref, TOPOLOGY_NAME, "%s", value);
 		return 1;
 	}
-	if (!strcmp(key, "requester"))
-		return parse_requester(value, &d->params.requester) ||
-		       fail_at(r, r->line, "requester=%s: give 00:02.0, 0000:00:02.0 or a number",
-			       value);
-	if (!strcmp(key, "group") || !strcmp(key, "pasid"))
-		return device_number(r, d, key, value);
-	if (!strcmp(key, "ats"))
-		return set_switch(r, &d->params.ats, key, value);
-	if (!strcmp(key, "page-requests"))
-		return set_switch(r, &d->params.page_requests, key, value);
-	if (!strcmp(key, "stall"))
-		return set_switch(r, &d->params.stall, key, value);
-	if (!strcmp(key, "reserve"))
-		return add_reserved(r, d, value);
-	return fail_at(r, r->line,
-		       "a device has no \"%s\": give unit=, requester=, group=, pasid=, ats=, "
-		       "page-requests=, stall= or reserve=",
+	if (!strcmp(key, "model"))
+		return set_text(r, &d->model, key, value);
+	if (!strcmp(key, "options"))
+		return add_options(r, d, value);
+	if (!device_set(d, key, value, &known, error))
+		return fail_at(r, r->line, "%s", error);
+	return known ||
+	       fail_at(r, r->line,
+		       "a device has no \"%s\": give unit=, model=, options=, address=, requester=, "
+		       "group=, pasid=, ats=, page-requests=, stall= or reserve=",
 		       key);
 }
 
@@ -415,10 +351,12 @@ static bool find_unit(const struct topology *t, const char *name, size_t *index)
 	return false;
 }
 
-static int check_pair(struct topology_device *a, const struct topology_device *b)
+static int check_pair(const struct topology_device *a, const struct topology_device *b)
 {
-	if (a->unit == b->unit && a->params.requester == b->params.requester)
-		return complain("%s: requester %#x is that of device \"%s\" already: give another",
+	if (a->params.requester == b->params.requester &&
+	    (a->unit == b->unit || (a->model && b->model && a->segment == b->segment)))
+		return complain("%s: requester %#x is that of device \"%s\" already: give another "
+				"address",
 				a->where, a->params.requester, b->name);
 	if (a->unit != b->unit && a->params.group && a->params.group == b->params.group)
 		return complain("%s: group %u has device \"%s\", which is behind another unit: "
@@ -427,12 +365,20 @@ static int check_pair(struct topology_device *a, const struct topology_device *b
 	return 0;
 }
 
+int check_pairs(const struct topology *t, size_t index)
+{
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; i < index && !ret; i++)
+		ret = check_pair(&t->devices[index], &t->devices[i]);
+	return ret;
+}
+
 static int check_device(const struct reading *r, size_t index)
 {
 	struct topology_device *d = &r->t->devices[index];
 	const char *ref = r->refs[index - r->first_device];
-	size_t i;
-	int ret = 0;
 
 	if (!*ref)
 		return complain("%s: which IOMMU is device \"%s\" behind? Give unit=NAME", d->where,
@@ -440,9 +386,10 @@ static int check_device(const struct reading *r, size_t index)
 	if (!find_unit(r->t, ref, &d->unit))
 		return complain("%s: there is no unit \"%s\": give [unit %s] a section", d->where,
 				ref, ref);
-	for (i = 0; i < index && !ret; i++)
-		ret = check_pair(d, &r->t->devices[i]);
-	return ret;
+	if (d->options && !d->model)
+		return complain("%s: options= are of a model: give model=nvme, ioat, dsa, igb or edu",
+				d->where);
+	return check_pairs(r->t, index);
 }
 
 /* What can be said only when all is known. */
@@ -459,6 +406,9 @@ static int check_all(const struct reading *r)
 			ret = complain("%s: which model is unit \"%s\"? Give model=vtd, smmuv3 or "
 				       "amd",
 				       r->t->units[i].where, r->t->units[i].name);
+	for (i = r->first_device; i < r->t->ndevices; i++)
+		if (r->t->devices[i].model)
+			device_is_function(r->t, &r->t->devices[i]);
 	for (i = r->first_device; i < r->t->ndevices && !ret; i++)
 		ret = check_device(r, i);
 	return ret;

@@ -71,6 +71,11 @@ void channel_init(void)
 	(void)pthread_atfork(NULL, NULL, image_after_fork);
 }
 
+const char *channel_path(void)
+{
+	return server_address.sun_path;
+}
+
 static long send_call(int fd, const struct door_call *call)
 {
 	long sent;

@@ -30,6 +30,18 @@ static long close_raw(int fd)
 	return raw_close(fd);
 }
 
+/* @fd is going to be closed. */
+static void before_close(int fd)
+{
+	enum known_kind kind = known_kind(fd);
+	struct known k;
+
+	if (kind == KNOWN_ATTRIBUTE)
+		(void)stdio_commit(fd);
+	else if (kind == KNOWN_KVM && known_check(fd, &k) == KNOWN_KVM)
+		kvm_closed(k.ino);
+}
+
 static long close_with(int fd, long (*close_it)(int fd))
 {
 	enum known_kind kind;
@@ -37,6 +49,7 @@ static long close_with(int fd, long (*close_it)(int fd))
 
 	if (image_is_hidden(fd))
 		return -EBADF;
+	before_close(fd);
 	kind = known_forget(fd);
 	ret = close_it(fd);
 	if (kind) {
@@ -133,6 +146,13 @@ PRELOAD_API int dup(int fd)
 	return ret;
 }
 
+/* @fd is about to be closed by a dup onto it. Return: it was ours. */
+bool fds_forget(int fd)
+{
+	before_close(fd);
+	return known_forget(fd);
+}
+
 PRELOAD_API int dup2(int from, int to)
 {
 	bool was_ours;
@@ -141,7 +161,7 @@ PRELOAD_API int dup2(int from, int to)
 		return real()->dup2(from, to);
 	if (image_is_hidden(to))
 		return (int)preload_return(-EBADF);
-	was_ours = from != to && known_forget(to);
+	was_ours = from != to && fds_forget(to);
 	return dup_onto(from, to, real()->dup2(from, to), was_ours);
 }
 
@@ -153,7 +173,7 @@ PRELOAD_API int dup3(int from, int to, int flags)
 		return real()->dup3(from, to, flags);
 	if (image_is_hidden(to))
 		return (int)preload_return(-EBADF);
-	was_ours = from != to && known_forget(to);
+	was_ours = from != to && fds_forget(to);
 	return dup_onto(from, to, real()->dup3(from, to, flags), was_ours);
 }
 

@@ -20,6 +20,7 @@
 
 #include "raw.h"
 #include "real.h"
+#include "traps.h"
 
 struct image {
 	_Atomic uint64_t cookie[2];
@@ -152,7 +153,10 @@ void image_after_fork(void)
 	/* Before the first call of the server there is nothing to find, cheaply. */
 	if (!atomic_load(&preload_live) || image_cookie_now())
 		return;
-	while ((fd = image_next_hidden(0)) != INT_MAX)
-		image_close_fd(fd);
+	traps_after_fork();
+	/* Mappings are inherited, and with them the descriptors of what they show. */
+	for (fd = image_next_hidden(0); fd != INT_MAX; fd = image_next_hidden(fd + 1))
+		if (!traps_use_fd(fd))
+			image_close_fd(fd);
 	channel_forget();
 }

@@ -29,8 +29,11 @@ ssize_t io_forward(enum door_op op, int fd, const void *buf, size_t n, uint64_t 
 	*ours = true;
 	switch (known_check(fd, &k)) {
 	case KNOWN_CONTEXT:
+	case KNOWN_KVM:
 		return -EINVAL;
 	case KNOWN_QUEUE:
+	case KNOWN_DEVICE:
+	case KNOWN_ATTRIBUTE:
 		call.dev = k.dev;
 		call.ino = k.ino;
 		return door_call(&call, NULL, NULL);

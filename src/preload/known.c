@@ -21,7 +21,7 @@
 #define PAGES	     2048
 
 /* An entry is the inode, and the kind in its top bits; 0 for a number not ours. */
-#define KIND_SHIFT 62
+#define KIND_SHIFT 61
 #define INO_MASK   ((UINT64_C(1) << KIND_SHIFT) - 1)
 
 typedef _Atomic uint64_t entry_t;
@@ -77,6 +77,12 @@ static enum known_kind kind_by_mark(int fd)
 		return KNOWN_CONTEXT;
 	case DOOR_TAG_QUEUE:
 		return KNOWN_QUEUE;
+	case DOOR_TAG_DEVICE:
+		return KNOWN_DEVICE;
+	case DOOR_TAG_ATTRIBUTE:
+		return KNOWN_ATTRIBUTE;
+	case KVM_TAG:
+		return KNOWN_KVM;
 	default:
 		return KNOWN_NONE;
 	}

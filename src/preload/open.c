@@ -15,7 +15,8 @@ static bool has_mode(int flags)
 /* So that the real call does not make a file where the device would be. */
 static int safe_flags(const char *path, int flags)
 {
-	if (unlikely(flags & O_CREAT) && preload_active && path && !strcmp(path, "/dev/iommu"))
+	if (unlikely(flags & O_CREAT) && preload_active && path &&
+	    (!strcmp(path, "/dev/iommu") || (tree_is_ours(path) && tree_exists())))
 		return flags & ~(O_CREAT | O_EXCL | O_TRUNC);
 	return flags;
 }
@@ -33,8 +34,11 @@ static int safe_flags(const char *path, int flags)
 			mode = va_arg(ap, mode_t);                                                 \
 			va_end(ap);                                                                \
 		}                                                                                  \
+		if (unlikely(atomic_load(&tree_live)) && tree_open(AT_FDCWD, path, flags, &fd))    \
+			return fd;                                                                 \
 		fd = real()->name(path, safe_flags(path, flags), mode);                            \
-		return unlikely(preload_active) ? path_opened(path, flags, fd, before) : fd;       \
+		return unlikely(preload_active) ? path_opened(AT_FDCWD, path, flags, fd, before)   \
+						: fd;                                              \
 	}
 
 #define DEFINE_OPENAT(name)                                                                        \
@@ -50,8 +54,11 @@ static int safe_flags(const char *path, int flags)
 			mode = va_arg(ap, mode_t);                                                 \
 			va_end(ap);                                                                \
 		}                                                                                  \
+		if (unlikely(atomic_load(&tree_live)) && tree_open(dirfd, path, flags, &fd))       \
+			return fd;                                                                 \
 		fd = real()->name(dirfd, path, safe_flags(path, flags), mode);                     \
-		return unlikely(preload_active) ? path_opened(path, flags, fd, before) : fd;       \
+		return unlikely(preload_active) ? path_opened(dirfd, path, flags, fd, before)      \
+						: fd;                                              \
 	}
 
 DEFINE_OPEN(open)
@@ -62,17 +69,25 @@ DEFINE_OPENAT(openat64)
 #define DEFINE_OPEN_2(name)                                                                        \
 	PRELOAD_API int name(const char *path, int flags)                                          \
 	{                                                                                          \
-		int before = errno, fd = real()->name(path, flags);                                \
+		int before = errno, fd;                                                            \
                                                                                                    \
-		return unlikely(preload_active) ? path_opened(path, flags, fd, before) : fd;       \
+		if (unlikely(atomic_load(&tree_live)) && tree_open(AT_FDCWD, path, flags, &fd))    \
+			return fd;                                                                 \
+		fd = real()->name(path, flags);                                                    \
+		return unlikely(preload_active) ? path_opened(AT_FDCWD, path, flags, fd, before)   \
+						: fd;                                              \
 	}
 
 #define DEFINE_OPENAT_2(name)                                                                      \
 	PRELOAD_API int name(int dirfd, const char *path, int flags)                               \
 	{                                                                                          \
-		int before = errno, fd = real()->name(dirfd, path, flags);                         \
+		int before = errno, fd;                                                            \
                                                                                                    \
-		return unlikely(preload_active) ? path_opened(path, flags, fd, before) : fd;       \
+		if (unlikely(atomic_load(&tree_live)) && tree_open(dirfd, path, flags, &fd))       \
+			return fd;                                                                 \
+		fd = real()->name(dirfd, path, flags);                                             \
+		return unlikely(preload_active) ? path_opened(dirfd, path, flags, fd, before)      \
+						: fd;                                              \
 	}
 
 DEFINE_OPEN_2(__open_2)
@@ -85,6 +100,8 @@ static int mode_flags(const char *mode)
 {
 	int flags = strchr(mode, '+') ? O_RDWR : *mode == 'r' ? O_RDONLY : O_WRONLY;
 
+	if (*mode != 'r')
+		flags |= O_CREAT | (*mode == 'a' ? O_APPEND : O_TRUNC);
 	return strchr(mode, 'e') ? flags | O_CLOEXEC : flags;
 }
 
@@ -92,14 +109,18 @@ static int mode_flags(const char *mode)
 static FILE *open_stream(const char *path, const char *mode,
 			 FILE *(*fopen_it)(const char *, const char *))
 {
+	struct tree_path room;
 	struct path_info info;
 	FILE *stream;
 	int fd;
 
 	path_look(path, &info);
-	if (info.kind == PATH_OTHER || (info.kind == PATH_STATUS && !preload_is_client))
+	if (info.kind == PATH_STATUS && !preload_is_client)
+		info.kind = PATH_OTHER;
+	if (info.kind == PATH_OTHER && tree_redirect(path, &room) == path &&
+	    (!atomic_load(&tree_live) || path[0] == '/'))
 		return fopen_it(path, mode);
-	fd = open(path, mode_flags(mode));
+	fd = open(path, mode_flags(mode), 0666);
 	if (fd < 0)
 		return NULL;
 	stream = fdopen(fd, mode);
@@ -122,23 +143,6 @@ PRELOAD_API FILE *fopen64(const char *path, const char *mode)
 	return open_stream(path, mode, real()->fopen64);
 }
 
-PRELOAD_API DIR *opendir(const char *path)
-{
-	int before = errno;
-	DIR *dir = real()->opendir(path);
-	struct path_info info;
-	int saved = errno;
-
-	if (dir || likely(!preload_active) || saved == EFAULT)
-		return dir;
-	path_look(path, &info);
-	/* Whoever looks for knobs there opens them by name: any directory will do. */
-	if (info.kind == PATH_DEBUGFS && door_has_test_interface())
-		dir = real()->opendir("/sys/kernel");
-	errno = dir ? before : saved;
-	return dir;
-}
-
 /* The device may be read and written, and not executed. */
 static int asked(const char *path, int mode, int ret, int before)
 {
@@ -150,7 +154,7 @@ static int asked(const char *path, int mode, int ret, int before)
 #define DEFINE_ACCESS(name)                                                                        \
 	PRELOAD_API int name(const char *path, int mode)                                           \
 	{                                                                                          \
-		int before = errno, ret = real()->name(path, mode);                                \
+		int before = errno, ret = TREE_CALL(path, real()->name(where, mode));              \
                                                                                                    \
 		return unlikely(preload_active) ? asked(path, mode, ret, before) : ret;            \
 	}
@@ -161,7 +165,7 @@ DEFINE_ACCESS(euidaccess)
 
 PRELOAD_API int faccessat(int dirfd, const char *path, int mode, int flags)
 {
-	int before = errno, ret = real()->faccessat(dirfd, path, mode, flags);
+	int before = errno, ret = TREE_CALL(path, real()->faccessat(dirfd, where, mode, flags));
 
 	return unlikely(preload_active) ? asked(path, mode, ret, before) : ret;
 }

@@ -134,17 +134,37 @@ static int dress(int fd, int flags)
 	return fd;
 }
 
-static int open_at_server(enum door_op op, int number, int flags, int before)
+/* Return: a descriptor, or -errno. */
+static long call_for_fd(struct door_call *call, int flags)
 {
-	struct door_call call = { .op = op, .fd = number };
 	long ret;
 	int fd;
 
-	ret = door_call(&call, NULL, &fd);
+	ret = door_call(call, NULL, &fd);
 	if (!ret && fd < 0)
 		ret = -EMFILE;
+	return ret < 0 ? ret : dress(fd, flags);
+}
+
+static int open_at_server(enum door_op op, int number, int flags, int before)
+{
+	struct door_call call = { .op = op, .fd = number };
+	long ret = call_for_fd(&call, flags);
+
 	errno = before;
-	return ret < 0 ? (int)preload_return(ret) : dress(fd, flags);
+	return (int)preload_return(ret);
+}
+
+long path_open_at_server(const char *path, int flags)
+{
+	struct door_call call = {
+		.op = DOOR_OPEN,
+		.a = (uint64_t)(uintptr_t)path,
+		.b = strlen(path),
+		.c = (uint64_t)(uint32_t)flags,
+	};
+
+	return call_for_fd(&call, flags);
 }
 
 /*
@@ -218,13 +238,20 @@ bool path_is_iommu(const char *path, int ret, int before)
 	return info.kind == PATH_IOMMU;
 }
 
-int path_opened(const char *path, int flags, int fd, int before)
+int path_opened(int dirfd, const char *path, int flags, int fd, int before)
 {
-	int saved = errno;
+	int saved = errno, in_tree;
 	struct path_info info;
 
 	if (fd < 0 && saved == EFAULT)
 		return fd;
+	errno = before;
+	if (tree_open(dirfd, path, flags, &in_tree)) {
+		if (fd >= 0)
+			raw_close(fd);
+		return in_tree;
+	}
+	errno = saved;
 	path_look(path, &info);
 	switch (info.kind) {
 	case PATH_IOMMU:

@@ -10,8 +10,11 @@
  * numbers but no data; nothing here knows a structure of the IOMMU API.
  *
  *	open.c, paths.c		paths: /dev/iommu, fail-nth, fault-injection knobs
- *	stat.c			what stat says about /dev/iommu
- *	ctl.c, io.c		ioctl and mmap; read and write
+ *	tree.c, dirs.c		paths of PCI functions and VFIO, in the server's tree
+ *	stat.c			what stat says about device nodes
+ *	ctl.c, io.c, stdio.c	ioctl and mmap; read and write
+ *	trap.c, insn.h		stores to registers of devices
+ *	kvm.c			VFIO devices that are made known to KVM
  *	fds.c			close and dup: which descriptors are still ours
  *	sys.c			syscall(), which may be any of these
  *	known.c			the table of our descriptors
@@ -65,7 +68,9 @@ static __attribute__((constructor(101))) void preload_init(void)
 	if (!real_resolved)
 		real_resolve();
 	channel_init();
-	if (preload_active)
+	if (preload_active) {
 		known_scan();
+		tree_init();
+	}
 	errno = saved;
 }

@@ -7,14 +7,18 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include "server/proto.h"
 
@@ -37,6 +41,10 @@ int __open_2(const char *path, int flags);
 int __open64_2(const char *path, int flags);
 int __openat_2(int dirfd, const char *path, int flags);
 int __openat64_2(int dirfd, const char *path, int flags);
+ssize_t __readlink_chk(const char *path, char *buf, size_t n, size_t size);
+ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t n, size_t size);
+char *__realpath_chk(const char *path, char *resolved, size_t size);
+char *__getcwd_chk(char *buf, size_t n, size_t size);
 ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
 ssize_t __pread_chk(int fd, void *buf, size_t n, off_t offset, size_t room);
 ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t offset, size_t room);
@@ -46,13 +54,18 @@ ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t offset, size_t room);
 #define REAL_FUNCTIONS(X)                                                                       \
 	X(open) X(open64) X(__open_2) X(__open64_2)                                              \
 	X(openat) X(openat64) X(__openat_2) X(__openat64_2)                                      \
-	X(fopen) X(fopen64) X(opendir)                                                           \
+	X(fopen) X(fopen64) X(freopen) X(freopen64) X(fdopen) X(fflush) X(fclose)                \
+	X(opendir) X(scandir) X(scandir64) X(chdir) X(getcwd) X(__getcwd_chk)                    \
+	X(readlink) X(readlinkat) X(__readlink_chk) X(__readlinkat_chk)                          \
+	X(getxattr) X(lgetxattr) X(listxattr) X(llistxattr)                                      \
+	X(realpath) X(__realpath_chk) X(canonicalize_file_name)                                  \
 	X(access) X(faccessat) X(eaccess) X(euidaccess)                                          \
 	X(stat) X(stat64) X(lstat) X(lstat64) X(fstat) X(fstat64) X(fstatat) X(fstatat64)        \
 	X(statx)                                                                                 \
 	X(__xstat) X(__xstat64) X(__lxstat) X(__lxstat64) X(__fxstat) X(__fxstat64)              \
 	X(__fxstatat) X(__fxstatat64)                                                            \
-	X(ioctl) X(mmap) X(mmap64)                                                               \
+	X(ioctl) X(mmap) X(mmap64) X(munmap) X(mremap) X(mprotect)                               \
+	X(sigaction) X(signal) X(sigprocmask) X(pthread_sigmask)                                 \
 	X(read) X(write) X(readv) X(writev)                                                      \
 	X(pread) X(pread64) X(pwrite) X(pwrite64) X(preadv) X(preadv64) X(pwritev) X(pwritev64)  \
 	X(preadv2) X(preadv64v2) X(pwritev2) X(pwritev64v2)                                      \
@@ -97,6 +110,9 @@ bool door_has_test_interface(void);
 
 void channel_init(void);
 
+/* The path of the server's socket. */
+const char *channel_path(void);
+
 /* The calling thread's channel will not be used again. */
 void channel_forget(void);
 
@@ -125,7 +141,14 @@ void image_after_fork(void);
 
 /* known.c */
 
-enum known_kind { KNOWN_NONE, KNOWN_CONTEXT, KNOWN_QUEUE };
+enum known_kind {
+	KNOWN_NONE,
+	KNOWN_CONTEXT,
+	KNOWN_QUEUE,
+	KNOWN_DEVICE,
+	KNOWN_ATTRIBUTE,
+	KNOWN_KVM,
+};
 
 /**
  * struct known - a descriptor of ours, as a call needs it
@@ -181,7 +204,84 @@ bool path_is_iommu(const char *path, int ret, int before);
  * The program has opened @path, with the result @fd and errno, which was @before.
  * Return: what the program gets instead, or @fd itself; errno goes with it.
  */
-int path_opened(const char *path, int flags, int fd, int before);
+int path_opened(int dirfd, const char *path, int flags, int fd, int before);
+
+/* Open @path, as the server knows it. Return: a descriptor, or -errno. */
+long path_open_at_server(const char *path, int flags);
+
+/* tree.c */
+
+/* Room for a path of the tree. */
+struct tree_path {
+	char text[768];
+};
+
+/**
+ * struct tree_mark - what a file of the tree stands for
+ * @kind: DOOR_MARK_NODE and the like
+ * @major: of a device node
+ * @minor: of a device node
+ */
+struct tree_mark {
+	unsigned int kind;
+	unsigned int major;
+	unsigned int minor;
+};
+
+/* This process has been in the tree. */
+extern _Atomic bool tree_live;
+
+void tree_init(void);
+bool tree_exists(void);
+
+/* @path, or where it is in the tree: then in @room. */
+const char *tree_redirect(const char *path, struct tree_path *room);
+
+/*
+ * Make @call, which uses where for @path, and make it in the tree if that is where the
+ * path is. A process that has not been there yet makes it outside first: that tests the
+ * pointer, so that a bad one gives EFAULT.
+ */
+#define TREE_CALL(path, call)                                                                      \
+	({                                                                                         \
+		struct tree_path room_;                                                            \
+		const char *where = (path);                                                        \
+		__typeof__(call) result_;                                                          \
+		int errno_ = errno;                                                                \
+                                                                                                   \
+		if (unlikely(atomic_load_explicit(&tree_live, memory_order_relaxed)))              \
+			where = tree_redirect((path), &room_);                                     \
+		result_ = (call);                                                                  \
+		if (unlikely(preload_active) && where == (path) &&                                 \
+		    !(result_ < 0 && errno == EFAULT)) {                                           \
+			where = tree_redirect((path), &room_);                                     \
+			if (unlikely(where != (path))) {                                           \
+				errno = errno_;                                                    \
+				result_ = (call);                                                  \
+			}                                                                          \
+		}                                                                                  \
+		result_;                                                                           \
+	})
+
+/* An absolute path that the tree has, or would have. */
+bool tree_is_ours(const char *path);
+
+/* Open @path if it is in the tree. Return: it is, and *@out and errno are the result. */
+bool tree_open(int dirfd, const char *path, int flags, int *out);
+
+/* Take the name of the root off a path of @n bytes. Return: how many are left. */
+size_t tree_strip(char *path, size_t n);
+
+/* Return: the file with these attributes has a mark, in @out. */
+bool tree_mark(mode_t mode, int64_t seconds, uint64_t nanoseconds, struct tree_mark *out);
+
+/* stdio.c */
+
+/* A stream for an attribute, which owns @fd. */
+FILE *stdio_open(int fd, const char *mode);
+
+/* Have the server take what was written to an attribute behind our back. 0 or -errno. */
+long stdio_commit(int fd);
 
 /* stat.c */
 
@@ -197,12 +297,29 @@ ssize_t io_forward(enum door_op op, int fd, const void *buf, size_t n, uint64_t 
 long ctl_ioctl(int fd, unsigned long request, unsigned long arg, bool *ours);
 long ctl_mmap(void *addr, size_t length, int prot, int flags, int fd, uint64_t offset);
 
+/* Something is mapped there now: what we knew of it is over. */
+void ctl_mapped(long address, size_t n);
+
+/* kvm.c */
+
+/* As DOOR_TAG_CONTEXT and the like, for what stands for KVM's device. */
+#define KVM_TAG 58
+
+/* KVM_CREATE_DEVICE, and the three requests for attributes of devices. */
+#define KVM_MAYBE_OURS(request) (((request)&0xfffc) == 0xaee0)
+
+long kvm_ioctl(int fd, unsigned long request, unsigned long arg, bool *ours);
+
+/* The device with this inode is closed. */
+void kvm_closed(uint64_t device);
+
 /* fds.c */
 
 /* What a program's close and the like lead to. Return: 0 or more, or -errno. */
 long fds_close_raw(int fd);
 long fds_close_range(unsigned int first, unsigned int last, unsigned int flags);
 void fds_copied(int from, int to);
+bool fds_forget(int fd);
 void fds_received(const struct msghdr *msg);
 
 #endif

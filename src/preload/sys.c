@@ -34,19 +34,33 @@ static long pass(const struct args *s)
 	return preload_return(raw6(s->nr, s->a[0], s->a[1], s->a[2], s->a[3], s->a[4], s->a[5]));
 }
 
+/* The same for one whose argument @at is a path that may be in the tree. */
+static long pass_path(const struct args *s, int at)
+{
+	const char *path = (const char *)s->a[at];
+	struct args t = *s;
+
+	return TREE_CALL(path, (t.a[at] = (long)where, pass(&t)));
+}
+
 static long do_open(const struct args *s, int at)
 {
-	int before = errno, fd = (int)pass(s);
+	int before = errno, fd;
 
+	if (atomic_load(&tree_live) &&
+	    tree_open(at ? (int)s->a[0] : AT_FDCWD, (const char *)s->a[at], (int)s->a[at + 1], &fd))
+		return fd;
+	fd = (int)pass(s);
 	if (!preload_active)
 		return fd;
-	return path_opened((const char *)s->a[at], (int)s->a[at + 1], fd, before);
+	return path_opened(at ? (int)s->a[0] : AT_FDCWD, (const char *)s->a[at], (int)s->a[at + 1],
+			   fd, before);
 }
 
 static long do_access(const struct args *s, int at)
 {
 	int before = errno;
-	long ret = pass(s);
+	long ret = pass_path(s, at);
 	struct path_info info;
 	int saved = errno;
 
@@ -64,8 +78,12 @@ static long do_access(const struct args *s, int at)
 static long do_statx(const struct args *s)
 {
 	int before = errno;
-	long ret = pass(s);
+	struct args t = *s;
+	long ret;
 
+	if (preload_active)
+		t.a[3] |= STATX_TYPE | STATX_MODE | STATX_MTIME;
+	ret = pass_path(&t, 1);
 	if (!preload_active)
 		return ret;
 	return stat_amend_statx((int)s->a[0], (const char *)s->a[1], (int)s->a[2],
@@ -75,8 +93,14 @@ static long do_statx(const struct args *s)
 static long do_ioctl(const struct args *s)
 {
 	bool ours;
-	long ret = ctl_ioctl((int)s->a[0], (unsigned long)s->a[1], (unsigned long)s->a[2], &ours);
+	long ret;
 
+	if (KVM_MAYBE_OURS((unsigned long)s->a[1]))
+		ret = kvm_ioctl((int)s->a[0], (unsigned long)s->a[1], (unsigned long)s->a[2],
+				&ours);
+	else
+		ret = ctl_ioctl((int)s->a[0], (unsigned long)s->a[1], (unsigned long)s->a[2],
+				&ours);
 	return ours ? preload_return(ret) : pass(s);
 }
 
@@ -96,6 +120,8 @@ static long do_mmap(const struct args *s)
 {
 	long ret = pass(s);
 
+	if (ret != -1)
+		ctl_mapped(ret, (size_t)s->a[1]);
 	if (ret != -1 || errno != ENODEV || !preload_active)
 		return ret;
 	return preload_return(ctl_mmap((void *)s->a[0], (size_t)s->a[1], (int)s->a[2], (int)s->a[3],
@@ -110,7 +136,7 @@ static long do_dup_onto(const struct args *s)
 
 	if (image_is_hidden(to))
 		return preload_return(-EBADF);
-	was_ours = from != to && known_forget(to);
+	was_ours = from != to && fds_forget(to);
 	ret = pass(s);
 	if (ret >= 0)
 		fds_copied(from, to);
@@ -173,6 +199,13 @@ static long route(const struct args *s)
 		return do_transfer(s, DOOR_WRITE, true);
 	case SYS_mmap:
 		return do_mmap(s);
+	case SYS_munmap:
+		return munmap((void *)s->a[0], (size_t)s->a[1]);
+	case SYS_mremap:
+		return (long)mremap((void *)s->a[0], (size_t)s->a[1], (size_t)s->a[2],
+				    (int)s->a[3], (void *)s->a[4]);
+	case SYS_mprotect:
+		return mprotect((void *)s->a[0], (size_t)s->a[1], (int)s->a[2]);
 	case SYS_close:
 		return preload_return(fds_close_raw((int)s->a[0]));
 	case SYS_close_range:

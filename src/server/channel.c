@@ -20,8 +20,11 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "abi/ioctl.h"
+#include "abi/file.h"
 #include "srv.h"
+
+/* No path of ours is longer. */
+#define MAX_OPEN_PATH 256
 
 int channel_recv(struct srv_channel *ch, struct door_call *call)
 {
@@ -111,18 +114,15 @@ static int do_hello(struct srv_channel *ch, const struct door_call *call, struct
 	return 0;
 }
 
-/* Hand out @ctx or @file; the callee owns it. Return: 0 and the client's end, or -errno. */
-static int give(struct srv_channel *ch, struct core_ctx *ctx, struct mem_file *file, int *fd)
+/* Hand out @file; the callee owns it. Return: 0 and the client's end, or -errno. */
+static int give(struct srv_channel *ch, struct mem_file *file, int *fd)
 {
 	struct srv_file *f;
 	int ret;
 
-	ret = files_create(ch->client, ctx, file, false, &f, fd);
+	ret = files_create(ch->client, file, false, &f, fd);
 	if (ret) {
-		if (ctx)
-			core_ctx_close(ctx);
-		else
-			mem_file_put(file);
+		mem_file_put(file);
 		return ret;
 	}
 	reap_watch(f);
@@ -130,17 +130,56 @@ static int give(struct srv_channel *ch, struct core_ctx *ctx, struct mem_file *f
 	return 0;
 }
 
-static long do_open(struct srv_channel *ch, int *fd)
+/* The path that a call names. Return: 0, or -errno. */
+static int copy_path(struct srv_channel *ch, const struct door_call *call, char *path, size_t room)
 {
-	struct core_ctx *ctx;
+	struct srv_task t;
+	int ret;
+
+	if (!call->a) {
+		strcpy(path, "/dev/iommu");
+		return 0;
+	}
+	if (call->b >= room)
+		return -ENAMETOOLONG;
+	task_begin(&t, ch, call->a);
+	ret = task_copy_in(&t.task, path, call->a, call->b);
+	task_end(&t);
+	path[call->b] = '\0';
+	return ret;
+}
+
+static long do_open(struct srv_channel *ch, const struct door_call *call, int *fd)
+{
+	char path[MAX_OPEN_PATH];
+	struct mem_file *file;
 	long ret;
 
+	ret = copy_path(ch, call, path, sizeof(path));
+	if (ret)
+		return ret;
 	fail_count(atomic_load(&ch->fail));
-	ret = core_ctx_open(ch->srv->machine, &ctx);
+	ret = abi_open(ch->srv->machine, path, (int)call->c, &file);
 	if (!ret)
-		ret = give(ch, ctx, NULL, fd);
+		ret = give(ch, file, fd);
 	fail_count(NULL);
 	return ret;
+}
+
+static long do_stat(struct srv_channel *ch, const struct door_call *call, struct door_reply *reply)
+{
+	struct srv_file *f;
+	long ret;
+
+	ret = files_get(ch->client, call, &f);
+	if (ret)
+		return ret;
+	reply->v[0] = f->file->major;
+	reply->v[1] = f->file->minor;
+	reply->v[2] = f->file->major == ABI_VFIO_GROUP_MAJOR ||
+		      (f->file->ops->pread && f->file->ops->ioctl);
+	files_put(f);
+	return 0;
 }
 
 static long do_fail_nth(struct srv_channel *ch, const struct door_call *call, int *fd)
@@ -151,7 +190,7 @@ static long do_fail_nth(struct srv_channel *ch, const struct door_call *call, in
 	if (!ch->srv->params->test_interface)
 		return -ENOENT;
 	ret = fail_open(ch, call->fd, &file);
-	return ret ? ret : give(ch, NULL, file, fd);
+	return ret ? ret : give(ch, file, fd);
 }
 
 static long do_ioctl(struct srv_channel *ch, const struct door_call *call)
@@ -163,58 +202,72 @@ static long do_ioctl(struct srv_channel *ch, const struct door_call *call)
 	ret = files_get(ch->client, call, &f);
 	if (ret)
 		return ret;
-	if (f->ctx) {
+	ret = -ENOTTY;
+	if (f->file->ops->ioctl) {
 		task_begin(&t, ch, call->b);
-		ret = abi_ioctl(f->ctx, &t.task, (unsigned int)call->a, call->b);
+		ret = f->file->ops->ioctl(f->file, &t.task, (unsigned int)call->a, call->b);
 		task_end(&t);
-	} else {
-		ret = -ENOTTY;
 	}
 	files_put(f);
 	return ret;
 }
 
-static long do_mmap(struct srv_channel *ch, const struct door_call *call, int *fd)
+static long do_mmap(struct srv_channel *ch, const struct door_call *call, struct door_reply *reply,
+		    int *fd)
 {
+	struct mem_mapping mapping;
 	struct srv_file *f;
 	long ret;
 
 	ret = files_get(ch->client, call, &f);
 	if (ret)
 		return ret;
-	if (!f->ctx)
+	if (!f->file->ops->mmap)
 		ret = -ENODEV;
 	else if ((call->d & MAP_TYPE) == MAP_PRIVATE)
 		ret = -EINVAL;
-	else if (call->c & PROT_EXEC)
-		ret = -EPERM;
 	else
-		ret = core_ctx_mmap_fd(f->ctx, call->a, call->b);
-	if (ret >= 0) {
-		*fd = (int)ret;
-		ret = 0;
+		ret = f->file->ops->mmap(f->file, call->a, call->b, (int)call->c, &mapping);
+	if (!ret) {
+		*fd = mapping.fd;
+		reply->v[0] = mapping.trap_start;
+		reply->v[1] = mapping.trap_end;
+		reply->v[2] = mapping.offset;
 	}
 	files_put(f);
 	return ret;
 }
 
-static ssize_t transfer(struct srv_file *f, struct srv_task *t, const struct door_call *call)
+/* read and write of a file with offsets. */
+static ssize_t transfer_at(struct srv_file *f, struct srv_task *t, const struct door_call *call)
 {
-	struct mem_file *file = f->file;
-	bool seekable = file->ops == &fail_file_ops;
-	bool positioned = call->c != DOOR_NO_OFFSET;
+	const struct mem_file_ops *ops = f->file->ops;
+	const bool positioned = call->c != DOOR_NO_OFFSET;
+	const u64 offset = positioned ? call->c : atomic_load(&f->position);
 	ssize_t ret = -EINVAL;
 
-	if (positioned && !seekable)
-		return -ESPIPE;
-	t->position = positioned ? call->c : atomic_load(&f->position);
-	if (call->op == DOOR_READ && file->ops->read)
-		ret = file->ops->read(file, &t->task, call->a, call->b);
-	else if (call->op == DOOR_WRITE && file->ops->write)
-		ret = file->ops->write(file, &t->task, call->a, call->b);
-	if (seekable && !positioned && ret > 0)
+	if (call->op == DOOR_READ)
+		ret = ops->pread(f->file, &t->task, call->a, call->b, offset);
+	else if (ops->pwrite)
+		ret = ops->pwrite(f->file, &t->task, call->a, call->b, offset);
+	if (!positioned && ret > 0)
 		atomic_fetch_add(&f->position, (u64)ret);
 	return ret;
+}
+
+static ssize_t transfer(struct srv_file *f, struct srv_task *t, const struct door_call *call)
+{
+	const struct mem_file_ops *ops = f->file->ops;
+
+	if (ops->pread)
+		return transfer_at(f, t, call);
+	if (call->c != DOOR_NO_OFFSET)
+		return -ESPIPE;
+	if (call->op == DOOR_READ && ops->read)
+		return ops->read(f->file, &t->task, call->a, call->b);
+	if (call->op != DOOR_READ && ops->write)
+		return ops->write(f->file, &t->task, call->a, call->b);
+	return -EINVAL;
 }
 
 static long do_transfer(struct srv_channel *ch, const struct door_call *call)
@@ -226,12 +279,28 @@ static long do_transfer(struct srv_channel *ch, const struct door_call *call)
 	ret = files_get(ch->client, call, &f);
 	if (ret)
 		return ret;
-	ret = -EINVAL;
-	if (f->file) {
-		task_begin(&t, ch, call->a);
-		ret = transfer(f, &t, call);
-		task_end(&t);
+	task_begin(&t, ch, call->a);
+	if (call->op == DOOR_STORE) {
+		memcpy(t.cache, &call->d, sizeof(call->d));
+		t.ncached = sizeof(call->d);
 	}
+	ret = transfer(f, &t, call);
+	task_end(&t);
+	if (call->op != DOOR_READ && f->file->ops->raw_writes)
+		tree_update(ch->srv);
+	files_put(f);
+	return ret;
+}
+
+static long do_commit(struct srv_channel *ch, const struct door_call *call)
+{
+	struct srv_file *f;
+	long ret;
+
+	ret = files_get(ch->client, call, &f);
+	if (ret)
+		return ret;
+	ret = files_commit(f);
 	files_put(f);
 	return ret;
 }
@@ -278,10 +347,16 @@ static long dispatch(struct srv_channel *ch, const struct door_call *call, struc
 	case DOOR_READ:
 	case DOOR_WRITE:
 		return do_transfer(ch, call);
+	case DOOR_STORE:
+		return call->b <= sizeof(call->d) ? do_transfer(ch, call) : -EPROTO;
 	case DOOR_OPEN:
-		return do_open(ch, fd);
+		return do_open(ch, call, fd);
 	case DOOR_MMAP:
-		return do_mmap(ch, call, fd);
+		return do_mmap(ch, call, reply, fd);
+	case DOOR_STAT:
+		return do_stat(ch, call, reply);
+	case DOOR_COMMIT:
+		return do_commit(ch, call);
 	case DOOR_FAIL_NTH:
 		return do_fail_nth(ch, call, fd);
 	case DOOR_STATUS:

@@ -95,10 +95,10 @@ out:
 	return fail;
 }
 
-static ssize_t fail_read(struct mem_file *file, struct siommu_task *task, u64 ubuf, size_t n)
+static ssize_t fail_read(struct mem_file *file, struct siommu_task *task, u64 ubuf, size_t n,
+			 u64 position)
 {
 	struct fail_file *f = container_of(file, struct fail_file, file);
-	u64 position = container_of(task, struct srv_task, task)->position;
 	char text[24];
 	size_t len;
 
@@ -111,12 +111,14 @@ static ssize_t fail_read(struct mem_file *file, struct siommu_task *task, u64 ub
 	return (ssize_t)n;
 }
 
-static ssize_t fail_write(struct mem_file *file, struct siommu_task *task, u64 ubuf, size_t n)
+static ssize_t fail_write(struct mem_file *file, struct siommu_task *task, u64 ubuf, size_t n,
+			  u64 position)
 {
 	struct fail_file *f = container_of(file, struct fail_file, file);
 	char text[24] = "", *end;
 	long count;
 
+	(void)position;
 	if (task_copy_in(task, text, ubuf, min_u64(n, sizeof(text) - 1)))
 		return -EFAULT;
 	errno = 0;
@@ -137,11 +139,11 @@ static void fail_release(struct mem_file *file)
 	base_free(alloc, f, sizeof(*f));
 }
 
-const struct mem_file_ops fail_file_ops = {
+static const struct mem_file_ops fail_file_ops = {
 	.name = "fail-nth",
 	.polls_out = true,
-	.read = fail_read,
-	.write = fail_write,
+	.pread = fail_read,
+	.pwrite = fail_write,
 	.release = fail_release,
 };
 

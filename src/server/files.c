@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "abi/file.h"
 #include "srv.h"
 
 static struct srv_file_list *ino_bucket(struct srv *srv, u64 ino)
@@ -121,22 +122,65 @@ static int make_pipe(struct srv_file *f, bool polls_out, int tag, int *out_fd)
 	return 0;
 }
 
+/*
+ * What a program has put into an attribute's pipe, as a caller whose memory begins at
+ * its first byte.
+ */
+struct pipe_task {
+	struct siommu_task task;
+	char text[4096];
+	size_t n;
+};
+
+static int pipe_copy_in(struct siommu_task *task, void *dst, u64 src, size_t n)
+{
+	struct pipe_task *t = container_of(task, struct pipe_task, task);
+
+	if (src > t->n || n > t->n - src)
+		return -EFAULT;
+	memcpy(dst, t->text + src, n);
+	return 0;
+}
+
+static const struct siommu_task_ops pipe_task_ops = { .copy_in = pipe_copy_in };
+
+long files_commit(struct srv_file *f)
+{
+	struct pipe_task t = { .task = { .ops = &pipe_task_ops } };
+	ssize_t n;
+	int fd;
+
+	if (!f->file->ops->raw_writes)
+		return 0;
+	fd = reopen(f->wr, O_RDONLY);
+	if (fd < 0)
+		return -ENFILE;
+	n = read(fd, t.text, sizeof(t.text));
+	close(fd);
+	if (n <= 0)
+		return 0;
+	t.n = (size_t)n;
+	n = f->file->ops->pwrite(f->file, &t.task, 0, t.n, 0);
+	tree_update(f->srv);
+	return n;
+}
+
 void files_release(struct srv_file *f)
 {
 	struct srv_client *opener = f->opener;
 	struct srv *srv = f->srv;
 
-	if (f->ctx) {
+	if (f->context)
 		show_keep(srv);
-		core_ctx_close(f->ctx);
-	} else if (!f->kept) {
+	if (!f->kept) {
+		(void)files_commit(f);
 		mem_file_silence(f->file);
 		mem_file_put(f->file);
 	}
 	pthread_mutex_lock(&srv->files_lock);
 	LIST_REMOVE(f, by_serial);
 	srv->nfiles--;
-	if (f->ctx)
+	if (f->context)
 		srv->ncontexts--;
 	opener->nfiles--;
 	/* Closing it ends its last close for the eyes of reap_settle(). */
@@ -155,7 +199,7 @@ bool files_drop_ref(struct srv_file *f)
 	return true;
 }
 
-static int reserve(struct srv_client *opener, struct core_ctx *ctx)
+static int reserve(struct srv_client *opener, bool context)
 {
 	struct srv *srv = opener->srv;
 	int ret = 0;
@@ -165,7 +209,7 @@ static int reserve(struct srv_client *opener, struct core_ctx *ctx)
 		ret = -ENFILE;
 	} else {
 		srv->nfiles++;
-		if (ctx)
+		if (context)
 			srv->ncontexts++;
 		opener->nfiles++;
 	}
@@ -173,13 +217,13 @@ static int reserve(struct srv_client *opener, struct core_ctx *ctx)
 	return ret;
 }
 
-static void unreserve(struct srv_client *opener, struct core_ctx *ctx)
+static void unreserve(struct srv_client *opener, bool context)
 {
 	struct srv *srv = opener->srv;
 
 	pthread_mutex_lock(&srv->files_lock);
 	srv->nfiles--;
-	if (ctx)
+	if (context)
 		srv->ncontexts--;
 	opener->nfiles--;
 	pthread_mutex_unlock(&srv->files_lock);
@@ -190,8 +234,8 @@ static void publish(struct srv_file *f)
 	struct srv *srv = f->srv;
 
 	mem_space_get(&f->opener->space);
-	if (f->ctx)
-		(void)!write(f->wr, "", 1); /* a context polls ready for everything */
+	if (f->file->ops->polls_always)
+		(void)!write(f->wr, "", 1);
 	else
 		connect_file(f, f->file);
 	pthread_mutex_lock(&srv->files_lock);
@@ -200,14 +244,25 @@ static void publish(struct srv_file *f)
 	pthread_mutex_unlock(&srv->files_lock);
 }
 
-int files_create(struct srv_client *opener, struct core_ctx *ctx, struct mem_file *file,
-		 bool pending, struct srv_file **out, int *out_fd)
+/* What tells the program's descriptor from other pipes. */
+static int tag_of(const struct srv_file *f)
 {
+	if (f->context)
+		return DOOR_TAG_CONTEXT;
+	if (f->file->ops->raw_writes)
+		return DOOR_TAG_ATTRIBUTE;
+	return f->file->major ? DOOR_TAG_DEVICE : DOOR_TAG_QUEUE;
+}
+
+int files_create(struct srv_client *opener, struct mem_file *file, bool pending,
+		 struct srv_file **out, int *out_fd)
+{
+	const bool context = abi_context_of(file);
 	struct srv *srv = opener->srv;
 	struct srv_file *f;
 	int ret;
 
-	ret = reserve(opener, ctx);
+	ret = reserve(opener, context);
 	if (ret)
 		return ret;
 	f = base_zalloc(&srv->alloc, sizeof(*f));
@@ -221,11 +276,11 @@ int files_create(struct srv_client *opener, struct core_ctx *ctx, struct mem_fil
 	f->group = opener->group;
 	f->pending = pending;
 	f->holders[0] = opener->serial;
-	f->ctx = ctx;
 	f->file = file;
+	f->context = context;
 	f->refs = 1;
-	ret = make_pipe(f, ctx || file->ops->polls_out, ctx ? DOOR_TAG_CONTEXT : DOOR_TAG_QUEUE,
-			out_fd);
+	/* Devices are open for both directions too, whatever poll says of them. */
+	ret = make_pipe(f, file->ops->polls_out || file->major || file->ops->mmap, tag_of(f), out_fd);
 	if (ret)
 		goto err_free;
 	publish(f);
@@ -235,7 +290,7 @@ int files_create(struct srv_client *opener, struct core_ctx *ctx, struct mem_fil
 err_free:
 	base_free(&srv->alloc, f, sizeof(*f));
 err_unreserve:
-	unreserve(opener, ctx);
+	unreserve(opener, context);
 	return ret;
 }
 
@@ -348,8 +403,7 @@ struct mem_file *files_of_fd(struct srv *srv, int fd)
 	if (!f)
 		return NULL;
 	file = f->file;
-	if (file)
-		mem_file_get(file);
+	mem_file_get(file);
 	files_put(f);
 	return file;
 }

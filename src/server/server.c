@@ -137,8 +137,21 @@ static int open_machine(struct srv *srv)
 	if (ret)
 		return ret;
 	ret = topology_build(srv->machine, &srv->params->topology, &srv->built, error);
-	if (ret)
+	if (ret) {
 		base_log(&srv->log, LOG_ERR, "%s", error);
+		return ret;
+	}
+	return 0;
+}
+
+/* Only when the socket is ours is the tree beside it. */
+static int open_tree(struct srv *srv)
+{
+	int ret = tree_create(srv);
+
+	if (ret)
+		base_log(&srv->log, LOG_ERR, "server: cannot make %s" DOOR_TREE_SUFFIX ": %s",
+			 srv->params->socket_path, strerror(-ret));
 	return ret;
 }
 
@@ -186,7 +199,8 @@ static int server_init(struct srv *srv, const struct server_params *params)
 	if (ret)
 		return ret;
 	srv->listen_fd = listen_on(params->socket_path);
-	return srv->listen_fd < 0 ? srv->listen_fd : add_event(srv, srv->listen_fd, EV_LISTEN);
+	ret = srv->listen_fd < 0 ? srv->listen_fd : add_event(srv, srv->listen_fd, EV_LISTEN);
+	return ret ? ret : open_tree(srv);
 }
 
 static void take_connections(struct srv *srv)
@@ -259,8 +273,15 @@ static void remove_socket(const struct server_params *params)
 		rmdir(params->socket_dir);
 }
 
+void server_clean_up(const struct server_params *params)
+{
+	(void)tree_remove(params->socket_path);
+	remove_socket(params);
+}
+
 static void server_end(struct srv *srv)
 {
+	tree_destroy(srv);
 	remove_socket(srv->params);
 	close(srv->listen_fd);
 	if (!end_channels(srv) || !reap_stop(srv))
@@ -292,6 +313,7 @@ int server_main(const struct server_params *params)
 		snprintf(line, sizeof(line), "cannot serve on %s: %s", params->socket_path,
 			 strerror(-ret));
 		params->report(params->report_arg, line);
+		tree_destroy(&srv);
 		if (ret != -EADDRINUSE)
 			remove_socket(params);
 		return 1;

@@ -8,6 +8,7 @@
  *
  * Locks, outermost first:
  *   lock        clients, channels, fail-nth counters
+ *   the tree's  see tree.c; with neither of the others
  *   files_lock  descriptors handed out; a leaf
  * The core is never called with one of them held.
  */
@@ -18,6 +19,7 @@
 #include <stdatomic.h>
 #include <bsd/sys/queue.h>
 #include <sys/types.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include "base/alloc.h"
@@ -51,8 +53,8 @@
  * @pending: the call that makes it is not over: no other call may name it
  * @kept: the core took @file back; only while @pending
  * @readable: a byte lies in the pipe
- * @ctx: for a context; else NULL
- * @file: for everything else
+ * @file: what it does
+ * @context: it is a context, for the count
  * @position: file position, for files that have one
  * @holders: serials of client processes that were seen to hold it, newest first
  */
@@ -71,8 +73,8 @@ struct srv_file {
 	bool readable;
 	struct srv_client *opener;
 	pid_t group;
-	struct core_ctx *ctx;
 	struct mem_file *file;
+	bool context;
 	_Atomic u64 position;
 	u64 holders[SRV_FILE_HOLDERS];
 };
@@ -145,10 +147,13 @@ struct srv_channel {
 	_Atomic(struct srv_fail *) fail;
 };
 
+struct srv_tree;
+
 struct srv {
 	const struct server_params *params;
 	struct siommu_machine *machine;
 	struct topology_built built;
+	struct srv_tree *tree;
 	struct base_alloc alloc;
 	struct base_log log;
 	int listen_fd;
@@ -261,7 +266,6 @@ struct srv_given {
 /**
  * struct srv_task - a call in progress
  * @arg: address of the structure that the call is about
- * @position: where in the file a read or write begins
  * @ncached: bytes of it that were read ahead
  * @given: descriptors that this call installed
  */
@@ -269,7 +273,6 @@ struct srv_task {
 	struct siommu_task task;
 	struct srv_channel *ch;
 	u64 arg;
-	u64 position;
 	size_t ncached;
 	SLIST_HEAD(, srv_given) given;
 	_Alignas(8) u8 cache[TASK_CACHE_BYTES];
@@ -281,11 +284,11 @@ void task_end(struct srv_task *t);
 /* files.c */
 
 /*
- * A new descriptor for a context or a file: @out_fd is the end for @opener,
- * owned by the caller. reap_watch() begins to look for its last close.
+ * A new descriptor for a file: @out_fd is the end for @opener, owned by the
+ * caller. reap_watch() begins to look for its last close.
  */
-int files_create(struct srv_client *opener, struct core_ctx *ctx, struct mem_file *file,
-		 bool pending, struct srv_file **out, int *out_fd) __must_check;
+int files_create(struct srv_client *opener, struct mem_file *file, bool pending,
+		 struct srv_file **out, int *out_fd) __must_check;
 
 /* The call that made @f is over. */
 void files_begin(struct srv_file *f);
@@ -300,6 +303,12 @@ struct mem_file *files_of_fd(struct srv *srv, int fd);
 
 /* Is @fd a descriptor of ours, of whatever kind? */
 bool files_is_ours(struct srv *srv, int fd);
+
+/*
+ * Give the file what was written into its pipe without our being called. Return: as
+ * pwrite, or 0 if there was nothing.
+ */
+long files_commit(struct srv_file *f);
 
 /* The core takes back the file; @f stays until its references are gone. */
 void files_keep(struct srv_file *f);
@@ -330,6 +339,18 @@ void reap_watch(struct srv_file *f);
 /* Have done with every last close before now that @client can know of; NULL: with all. */
 void reap_settle(struct srv *srv, const struct srv_client *client);
 
+/* tree.c */
+
+/* Make the tree that programs see, if there are PCI functions. Return: 0, or -errno. */
+int tree_create(struct srv *srv) __must_check;
+void tree_destroy(struct srv *srv);
+
+/* Take away what a server on @socket_path that was killed has left. Return: 0, or -errno. */
+int tree_remove(const char *socket_path);
+
+/* Something may have changed: bring it up to date. */
+void tree_update(struct srv *srv);
+
 /* fail.c */
 
 /* Asked by the allocator: is this allocation of this thread to fail? */
@@ -344,9 +365,6 @@ int fail_open(struct srv_channel *ch, pid_t tid, struct mem_file **out) __must_c
 /* Find the counter for a new channel; caller holds lock. */
 void fail_attach(struct srv_channel *ch);
 void fail_put(struct srv_fail *fail);
-
-/* read and write with an offset, which only these files have. */
-extern const struct mem_file_ops fail_file_ops;
 
 /*
  * guard.c: outlive it when memory of a client cannot be reached. @host has mapped nothing

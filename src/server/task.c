@@ -131,7 +131,7 @@ static int srv_install_file(struct siommu_task *task, struct mem_file *file)
 	given = base_zalloc(&srv->alloc, sizeof(*given));
 	if (!given)
 		return -ENOMEM;
-	ret = files_create(t->ch->client, NULL, file, true, &f, &fd);
+	ret = files_create(t->ch->client, file, true, &f, &fd);
 	if (ret)
 		goto err_free;
 	number = channel_ask(t->ch, DOOR_INSTALL, 0, fd);

@@ -46,6 +46,8 @@ void topology_free(struct topology *t)
 	}
 	for (i = 0; i < t->ndevices; i++) {
 		free(t->devices[i].where);
+		free(t->devices[i].model);
+		free(t->devices[i].options);
 		free(t->devices[i].reserved);
 	}
 	free(t->units);
@@ -78,34 +80,46 @@ static int build_unit(struct siommu_machine *machine, const struct topology_unit
 	return rc;
 }
 
-/* From the most able device down to the first that the unit can have. */
-static int create_able(struct siommu_machine *machine, struct siommu_device_params *params,
-		       struct siommu_device **out)
+/* With the widest PASIDs that the unit can have, if nobody chose. */
+static int create_wide(struct siommu_machine *machine, const struct topology_device *d,
+		       struct siommu_device_params *params, struct siommu_device **out)
 {
-	int able, bits, rc = -EINVAL;
+	int bits, rc = -EINVAL;
 
-	for (able = 2; able >= 0; able--) {
-		params->ats = able >= 1;
-		params->page_requests = able == 2;
-		for (bits = 20; bits >= 0; bits--) {
-			params->pasid_bits = (unsigned int)bits;
-			rc = siommu_device_create(machine, params, out);
-			if (rc != -EINVAL)
-				return rc;
-		}
+	if (d->given & TOPOLOGY_PASID)
+		return siommu_device_create(machine, params, out);
+	for (bits = 20; bits >= 0 && rc == -EINVAL; bits--) {
+		params->pasid_bits = (unsigned int)bits;
+		rc = siommu_device_create(machine, params, out);
 	}
 	return rc;
 }
 
-/* A number that the unit does not have is not worth an error: nobody chose it. */
-static int create_best(struct siommu_machine *machine, struct siommu_device_params *params,
-		       struct siommu_device **out)
+/* From the most able device down to the first that the unit can have. */
+static int create_able(struct siommu_machine *machine, const struct topology_device *d,
+		       struct siommu_device_params *params, struct siommu_device **out)
 {
-	int rc = create_able(machine, params, out);
+	int able, rc = -EINVAL;
 
-	if (rc == -EINVAL && params->requester) {
+	for (able = 2; able >= 0 && rc == -EINVAL; able--) {
+		if (!(d->given & TOPOLOGY_ATS))
+			params->ats = able >= 1;
+		if (!(d->given & TOPOLOGY_PAGE_REQUESTS))
+			params->page_requests = able == 2;
+		rc = create_wide(machine, d, params, out);
+	}
+	return rc;
+}
+
+/* A number that the unit does not have is not worth an error if nobody chose it. */
+static int create_best(struct siommu_machine *machine, const struct topology_device *d,
+		       struct siommu_device_params *params, struct siommu_device **out)
+{
+	int rc = create_able(machine, d, params, out);
+
+	if (rc == -EINVAL && params->requester && !(d->given & TOPOLOGY_REQUESTER)) {
 		params->requester = 0;
-		rc = create_able(machine, params, out);
+		rc = create_able(machine, d, params, out);
 	}
 	return rc;
 }
@@ -120,8 +134,39 @@ static int reserve(struct siommu_device *dev, const struct topology_device *d)
 	return rc;
 }
 
-static int build_device(struct siommu_machine *machine, const struct topology_device *d,
-			struct siommu_unit *unit, struct siommu_device **out, char *error)
+/* Make it a PCI function. */
+static int build_function(const struct topology_device *d, struct siommu_device *dev,
+			  struct siommu_pci **out, char *error)
+{
+	char address[16], line[TOPOLOGY_ERROR / 2] = "";
+	const struct siommu_pci_params params = {
+		.size = sizeof(params),
+		.model = d->model,
+		.options = d->options,
+		.address = address,
+	};
+	const uint32_t id = d->params.requester;
+	int rc;
+
+	snprintf(address, sizeof(address), "%04x:%02x:%02x.%x", d->segment & 0xffff,
+		 id >> 8 & 0xff, id >> 3 & 0x1f, id & 7);
+	rc = siommu_pci_create(dev, &params, line, sizeof(line), out);
+	if (rc == -EOPNOTSUPP)
+		snprintf(error, TOPOLOGY_ERROR,
+			 "%s: there is no model \"%s\" (softiommu run --device help lists all)",
+			 d->where, d->model);
+	else if (rc == -EBUSY && !line[0])
+		snprintf(error, TOPOLOGY_ERROR,
+			 "%s: there is a function at %s already: give another address", d->where,
+			 address);
+	else if (rc)
+		snprintf(error, TOPOLOGY_ERROR, "%s: %s (softiommu run --device help lists all)",
+			 d->where, line[0] ? line : strerror(-rc));
+	return rc;
+}
+
+static int create_device(struct siommu_machine *machine, const struct topology_device *d,
+			 struct siommu_unit *unit, struct siommu_device **out, char *error)
 {
 	struct siommu_device_params params = d->params;
 	int rc;
@@ -129,13 +174,8 @@ static int build_device(struct siommu_machine *machine, const struct topology_de
 	params.size = sizeof(params);
 	params.name = d->name;
 	params.unit = unit;
-	rc = d->best ? create_best(machine, &params, out)
+	rc = d->best ? create_best(machine, d, &params, out)
 		     : siommu_device_create(machine, &params, out);
-	if (!rc) {
-		rc = reserve(*out, d);
-		if (rc)
-			siommu_device_destroy(*out);
-	}
 	if (rc == -EINVAL)
 		snprintf(error, TOPOLOGY_ERROR,
 			 "%s: its IOMMU cannot have the device \"%s\": ask for less (requester, "
@@ -147,6 +187,26 @@ static int build_device(struct siommu_machine *machine, const struct topology_de
 	return rc;
 }
 
+static int build_device(struct siommu_machine *machine, const struct topology_device *d,
+			struct topology_built *built, char *error)
+{
+	struct siommu_device **dev = &built->devices[built->ndevices];
+	int rc;
+
+	rc = create_device(machine, d, built->units[d->unit], dev, error);
+	if (rc)
+		return rc;
+	rc = reserve(*dev, d);
+	if (rc)
+		snprintf(error, TOPOLOGY_ERROR, "%s: cannot reserve addresses of \"%s\": %s",
+			 d->where, d->name, strerror(-rc));
+	else if (d->model)
+		rc = build_function(d, *dev, &built->functions[built->ndevices], error);
+	if (rc)
+		siommu_device_destroy(*dev);
+	return rc;
+}
+
 int topology_build(struct siommu_machine *machine, const struct topology *t,
 		   struct topology_built *built, char *error)
 {
@@ -155,7 +215,8 @@ int topology_build(struct siommu_machine *machine, const struct topology *t,
 	memset(built, 0, sizeof(*built));
 	built->units = calloc(t->nunits + 1, sizeof(struct siommu_unit *));
 	built->devices = calloc(t->ndevices + 1, sizeof(struct siommu_device *));
-	if (!built->units || !built->devices) {
+	built->functions = calloc(t->ndevices + 1, sizeof(struct siommu_pci *));
+	if (!built->units || !built->devices || !built->functions) {
 		snprintf(error, TOPOLOGY_ERROR, "out of memory");
 		rc = -ENOMEM;
 	}
@@ -165,10 +226,7 @@ int topology_build(struct siommu_machine *machine, const struct topology *t,
 		built->nunits += !rc;
 	}
 	while (!rc && built->ndevices < t->ndevices) {
-		const struct topology_device *d = &t->devices[built->ndevices];
-
-		rc = build_device(machine, d, built->units[d->unit],
-				  &built->devices[built->ndevices], error);
+		rc = build_device(machine, &t->devices[built->ndevices], built, error);
 		built->ndevices += !rc;
 	}
 	if (rc)
@@ -178,10 +236,13 @@ int topology_build(struct siommu_machine *machine, const struct topology *t,
 
 void topology_unbuild(struct topology_built *built)
 {
-	while (built->ndevices)
-		siommu_device_destroy(built->devices[--built->ndevices]);
+	while (built->ndevices) {
+		siommu_pci_destroy(built->functions[--built->ndevices]);
+		siommu_device_destroy(built->devices[built->ndevices]);
+	}
 	while (built->nunits)
 		siommu_unit_destroy(built->units[--built->nunits]);
+	free(built->functions);
 	free(built->devices);
 	free(built->units);
 	memset(built, 0, sizeof(*built));

@@ -21,7 +21,7 @@
 
 #include <stdint.h>
 
-#define DOOR_VERSION 1
+#define DOOR_VERSION 2
 
 /* Environment variable that names the server's socket. */
 #define DOOR_SOCKET_ENV "SOFTIOMMU_SOCKET"
@@ -32,8 +32,23 @@
  * open file, so dup, fork, exec and SCM_RIGHTS keep it, and without O_ASYNC it
  * has no effect.
  */
+#define DOOR_TAG_ATTRIBUTE 59
+#define DOOR_TAG_DEVICE	 60
 #define DOOR_TAG_CONTEXT 61
 #define DOOR_TAG_QUEUE	 62
+
+/*
+ * The tree of directories that programs see in place of the kernel's is beside the
+ * socket, with this added to its path; it is there if the server has PCI functions. A file
+ * of it that is more than text has its sticky bit set, DOOR_MARK and a kind as the
+ * nanoseconds of its modification time, and a device number as the seconds.
+ */
+#define DOOR_TREE_SUFFIX ".tree"
+#define DOOR_MARK	 516000000
+#define DOOR_MARK_NODE	 0 /* a device node */
+#define DOOR_MARK_TEXT	 1 /* an attribute; what it reads as is in the file */
+#define DOOR_MARK_SERVED 2 /* an attribute that is opened at the server */
+#define DOOR_MARK_MAJOR	 20 /* first bit of the major */
 
 /* Second half of the cookie, the same in every process. */
 #define DOOR_COOKIE_MAGIC UINT64_C(0x6f69746f6f6b6965)
@@ -44,9 +59,15 @@
 enum door_op {
 	/* From the program. Unless said otherwise: fd, dev, ino name a descriptor. */
 	DOOR_HELLO = 1, /* fd: thread; a: address of the cookie; b: its first half; d: version */
-	DOOR_OPEN,	/* a context; the reply carries it */
+	/* a: address of a path, 0 for /dev/iommu; b: its length; c: open flags; the reply carries it */
+	DOOR_OPEN,
 	DOOR_IOCTL,	/* a: request; b: argument */
-	DOOR_MMAP,	/* a: length; b: offset; c: prot; d: flags; the reply carries a memfd */
+	/*
+	 * a: length; b: offset; c: prot; d: flags; the reply carries a memfd to be mapped
+	 * at v[2]. From v[0] to v[1] of the mapping are registers: to be mapped for reading
+	 * only, and stores there are DOOR_WRITEs.
+	 */
+	DOOR_MMAP,
 	DOOR_READ,	/* a: address; b: bytes; c: offset or DOOR_NO_OFFSET */
 	DOOR_WRITE,	/* the same */
 	DOOR_SYNC,	/* returns when everything closed before it is gone */
@@ -58,6 +79,14 @@ enum door_op {
 	DOOR_ANSWER, /* a: result */
 	/* As DOOR_SHOW: the reply carries a memfd with a struct walk_trace. */
 	DOOR_WALK, /* a: iova; b: see DOOR_WALK_ACCESS; dev, ino, c, d: name of the device */
+	/* v[0], v[1]: number of the device that it is an opening of, or 0; v[2]: KVM may take it */
+	DOOR_STAT,
+	/*
+	 * Take what was written to an attribute by the kernel's write, which a libc's own
+	 * buffers use, for a DOOR_WRITE. Return: as that, or 0 if there was nothing.
+	 */
+	DOOR_COMMIT,
+	DOOR_STORE, /* as DOOR_WRITE, of up to 8 bytes, which are d: nothing is read at a */
 
 	/* From the server. */
 	DOOR_INSTALL = 64, /* carries a descriptor; answer: its number, or -errno */

@@ -45,4 +45,7 @@ struct server_params {
 /* Serve until SIGTERM or SIGINT, or until @program is done. Return: exit status. */
 int server_main(const struct server_params *params);
 
+/* A server with these parameters was killed: remove what it has left in the file system. */
+void server_clean_up(const struct server_params *params);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include <softiommu/device.h>
 #include <softiommu/machine.h>
+#include <softiommu/pci.h>
 
 /* As many bytes as a name has, with the zero at its end. */
 #define TOPOLOGY_NAME 32
@@ -36,12 +37,31 @@ struct topology_range {
 };
 
 /**
+ * enum topology_given - what was asked for in so many words
+ * @TOPOLOGY_REQUESTER: the number on its bus
+ * @TOPOLOGY_PASID: the width of its PASIDs
+ * @TOPOLOGY_ATS: ATS, or none
+ * @TOPOLOGY_PAGE_REQUESTS: page requests, or none
+ */
+enum topology_given {
+	TOPOLOGY_REQUESTER = 1,
+	TOPOLOGY_PASID = 2,
+	TOPOLOGY_ATS = 4,
+	TOPOLOGY_PAGE_REQUESTS = 8,
+};
+
+/**
  * struct topology_device - a device
  * @where: as above
  * @name: for people
  * @unit: index of its IOMMU
- * @best: with as many PASID bits, ATS and page requests as the IOMMU allows, and
- *	the requester 0 if it does not allow the one in @params
+ * @model: of a PCI function: nvme, ioat, dsa, igb, edu; NULL for a device that does nothing
+ * @options: of @model; NULL for its defaults
+ * @segment: of a PCI function's address
+ * @best: with as many PASID bits, ATS and page requests as the IOMMU allows, but for
+ *	those that are @given; and if nobody chose the requester, 0 where the IOMMU does
+ *	not allow the one in @params
+ * @given: enum topology_given
  * @params: the rest; its name and unit are ignored
  * @reserved: IOVAs that it cannot use
  * @nreserved: how many ranges
@@ -50,7 +70,11 @@ struct topology_device {
 	char *where;
 	char name[TOPOLOGY_NAME];
 	size_t unit;
+	char *model;
+	char *options;
+	unsigned int segment;
 	bool best;
+	unsigned int given;
 	struct siommu_device_params params;
 	struct topology_range *reserved;
 	size_t nreserved;
@@ -63,11 +87,12 @@ struct topology {
 	size_t ndevices;
 };
 
-/* What was made of it, in the same order. */
+/* What was made of it, in the same order; functions[] is NULL where there is no model. */
 struct topology_built {
 	struct siommu_unit **units;
 	size_t nunits;
 	struct siommu_device **devices;
+	struct siommu_pci **functions;
 	size_t ndevices;
 };
 
