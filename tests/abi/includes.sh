@@ -16,12 +16,18 @@ FAILED=0
 
 OURS='#include <softiommu/abi/iommufd.h>'
 OURS_TEST='#include <softiommu/abi/iommufd-test.h>'
+OURS_VFIO='#include <softiommu/abi/vfio.h>'
 THEIRS='#include <linux/iommufd.h>'
+THEIRS_VFIO='#include <linux/vfio.h>'
 THEIRS_TEST='#include "iommufd_test.h"'
 
 # What a program can use once ours is in force.
 USE='struct iommu_hw_queue_alloc queue; int get_pa = IOMMU_IOAS_NOIOMMU_GET_PA;'
 USE_TEST='struct iommu_test_cmd command; int revoke = IOMMU_TEST_OP_DMABUF_REVOKE;'
+USE_VFIO='struct siommu_vfio_bind bound; struct vfio_precopy_info info;
+    struct vfio_device_attach_iommufd_pt attach; struct vfio_region_dma_range range;
+    int feature = VFIO_DEVICE_FEATURE_DMA_BUF, state = VFIO_DEVICE_STATE_PRE_COPY_P2P,
+    flags = VFIO_DEVICE_ATTACH_PASID | VFIO_DEVICE_BIND_FLAG_TOKEN;'
 IN_FORCE='SIOMMU_ABI_ASSERT(SIOMMU_ABI_IOMMUFD == 0x0703);'
 TEST_IN_FORCE='SIOMMU_ABI_ASSERT(SIOMMU_ABI_IOMMUFD_TEST == 0x0703);'
 STEPPED_ASIDE='SIOMMU_ABI_ASSERT(SIOMMU_ABI_IOMMUFD == 0);'
@@ -72,6 +78,8 @@ beside()
     compiles "ours, then $what" "$OURS" "$THEIRS" "$USE" "$IN_FORCE"
     compiles "ours with the test interface, then $what" "$OURS_TEST" "$THEIRS" "$USE" \
         "$USE_TEST" "$IN_FORCE" "$TEST_IN_FORCE"
+    compiles "our vfio.h, then $what" "$OURS_VFIO" "$THEIRS_VFIO" "$USE_VFIO"
+    compiles "vfio.h of $what, then ours" "$THEIRS_VFIO" "$OURS_VFIO" "$USE_VFIO"
     [ "$3" = old ] || after=$IN_FORCE
     compiles "$what, then ours" "$THEIRS" "$OURS" "$after" 'struct iommu_ioas_map map;'
     compiles "$what, then ours with the test interface" "$THEIRS" "$OURS_TEST" "$USE_TEST" \
@@ -97,6 +105,8 @@ main()
     flags=()
     compiles "iommufd.h alone" "$OURS" "$USE" "$IN_FORCE"
     compiles "iommufd-test.h alone" "$OURS_TEST" "$USE" "$USE_TEST" "$TEST_IN_FORCE"
+    compiles "vfio.h alone" "$OURS_VFIO" "$USE_VFIO"
+    compiles "vfio.h and iommufd.h" "$OURS_VFIO" "$OURS" "$USE" "$USE_VFIO" "$IN_FORCE"
     compiles "layout.h alone" '#include <softiommu/abi/layout.h>' \
         'struct two { char a; int b; };' 'SIOMMU_ABI_SIZE(two, 8);' 'SIOMMU_ABI_AT(two, b, 4);'
     compiles "both twice" "$OURS" "$OURS_TEST" "$OURS" "$OURS_TEST"

@@ -3,7 +3,7 @@
 #
 # usage: run.sh [--refresh]
 #
-# Compares every size, offset and constant of our two ABI headers with those of
+# Compares every size, offset and constant of our ABI headers with those of
 # the newest Linux that this machine's Debian mirror offers. Prints TAP; what
 # can't be had is a skip with a reason. --refresh asks the mirror for something
 # newer than what the cache has.
@@ -16,6 +16,8 @@ KERNEL=$TOP/tests/lib/kernel.sh
 ABI=$TOP/include/softiommu/abi
 COUNT=0
 FAILED=0
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
 
 # take WHAT [OPTION] - print its directory, or the reason why it can't be had
 take()
@@ -62,6 +64,53 @@ compare()
     echo "not ok $COUNT - ${ours##*/}: the comparison broke off"
 }
 
+# values FLAG... - what the names that our vfio.h defines are, one a line
+values()
+{
+    local name names
+
+    names=$(sed -nE 's/^#define ((__)?VFIO_[A-Za-z0-9_]+)[[:space:]].*/\1/p' "$ABI/vfio.h")
+    {
+        echo '#include <stdio.h>'
+        echo '#include <softiommu/abi/vfio.h>'
+        echo 'int main(void) {'
+        for name in $names; do
+            printf 'printf("%s %%lld\\n", (long long)%s);\n' "$name" "$name"
+        done
+        for name in bind attach detach; do
+            name=siommu_vfio_$name
+            printf 'printf("%s %%zu\\n", sizeof(struct %s));\n' "$name" "$name"
+        done
+        echo 'return 0; }'
+    } | "${CC:-cc}" -I"$TOP/include" "$@" -x c - -o "$WORK/values" && "$WORK/values"
+}
+
+# The system's header wins, so what ours adds must be what a newer one has.
+compare_vfio()
+{
+    local name
+
+    COUNT=$((COUNT + 1))
+    if values "$@" >"$WORK/newest" && values >"$WORK/here" &&
+        diff "$WORK/here" "$WORK/newest" | sed 's/^/# /'; then
+        echo "ok $COUNT - vfio.h: adds what the kernel's has"
+    else
+        FAILED=$((FAILED + 1))
+        echo "not ok $COUNT - vfio.h: adds what the kernel's has"
+    fi
+    for name in bind:bind_iommufd attach:attach_iommufd_pt detach:detach_iommufd_pt; do
+        COUNT=$((COUNT + 1))
+        if printf '#include <softiommu/abi/vfio.h>\n_Static_assert(%s == %s, "same size");\n' \
+            "sizeof(struct siommu_vfio_${name%:*})" "sizeof(struct vfio_device_${name#*:})" |
+            "${CC:-cc}" -I"$TOP/include" "$@" -x c -fsyntax-only -; then
+            echo "ok $COUNT - vfio.h: struct siommu_vfio_${name%:*} is the kernel's"
+        else
+            FAILED=$((FAILED + 1))
+            echo "not ok $COUNT - vfio.h: struct siommu_vfio_${name%:*} is the kernel's"
+        fi
+    done
+}
+
 main()
 {
     local headers source flags
@@ -72,6 +121,7 @@ main()
         echo "# comparing with $(basename "$headers")"
         finished=no
         compare "$ABI/iommufd.h" "$headers/usr/include/linux/iommufd.h" "${flags[@]}"
+        compare_vfio "${flags[@]}"
         if source=$(take source "$@"); then
             finished=no
             compare "$ABI/iommufd-test.h" "$source/drivers/iommu/iommufd/iommufd_test.h" \

@@ -8,7 +8,7 @@ The default is the folder "corpus" beside this file, which is committed. For
 ioctl_fuzz a program is a list of steps. A request is ("NAME", {member: value}); values are
 written with the selectors that ioctl_fuzz.c reads, literally (RAW) unless they
 fit the short form of their kind. Fields are in the order of commands.h. The
-programs of pt_fuzz and dma_fuzz are spelt out in bytes.
+programs of pt_fuzz, dma_fuzz and pci_fuzz are spelt out in bytes.
 """
 import os
 import re
@@ -377,6 +377,235 @@ DMA_SEEDS = {
 }
 
 
+# Devices: the options are those of pci_fuzz.c, in its order; a step is its number there.
+NVME, EDU, EDU_SMALL, IOAT, DSA, IGB = range(6)
+BAR_WRITE, BAR_READ, PCI_MEMORY, REMAP, IRQ_MODE, PAUSE, PCI_RESET, MIGRATE, DMA_LOG = (
+    0, 5, 8, 10, 11, 12, 13, 14, 15)
+SIZES = [4, 8, 4, 8, 1, 2, 4, 64]
+
+
+def ram(page, offset=0):
+    return (16 + page) * 4096 + offset
+
+
+def store(bar, offset, *values, size=4):
+    return (bytes([BAR_WRITE, 0x40 | bar]) + offset.to_bytes(2, "little") +
+            bytes([SIZES.index(size)]) + b"".join(raw(value, 8) for value in values))
+
+
+def memory(page, offset, *dwords):
+    out = bytes([PCI_MEMORY]) + (page * 4096 + offset).to_bytes(2, "little")
+    out += bytes([len(dwords)])
+    for index, value in enumerate(dwords):
+        out += value.to_bytes(4, "little") if index & 1 else raw(value, 8)
+    return out
+
+
+def pause(us=200):
+    return bytes([PAUSE, us])
+
+
+def interrupts(mode, count):
+    return bytes([IRQ_MODE, mode, count])
+
+
+# NVMe: queues in pages 0 and 1, 3 and 4; data in 2 and 5 to 7.
+def sqe(page, index, opcode, nsid=0, prp1=0, prp2=0, cdw10=0, cdw11=0, cdw12=0):
+    return memory(page, 64 * index, opcode | index << 16, nsid, 0, 0, 0, 0, prp1, 0, prp2, 0,
+                  cdw10, cdw11, cdw12, 0, 0, 0)
+
+
+NVME_UP = (store(0, 0x24, 0xF000F) + store(0, 0x28, ram(0), size=8) +
+           store(0, 0x30, ram(1), size=8) + interrupts(3, 4) + store(0, 0x14, 0x460001) + pause())
+NVME_QUEUES = (sqe(0, 0, 6, prp1=ram(2), cdw10=1) + sqe(0, 1, 5, prp1=ram(3), cdw10=0xF0001,
+                                                         cdw11=0x10003) +
+               sqe(0, 2, 1, prp1=ram(4), cdw10=0xF0001, cdw11=0x10001) +
+               sqe(0, 3, 12) + sqe(0, 4, 9, cdw10=7, cdw11=0x30003) + store(0, 0x1000, 5) + pause())
+NVME_IO = (sqe(4, 0, 1, nsid=1, prp1=ram(5), prp2=ram(6), cdw10=8, cdw12=15) +
+           sqe(4, 1, 2, nsid=1, prp1=ram(5, 512), prp2=ram(7), cdw10=8, cdw12=31) +
+           memory(7, 0, ram(5), 0, ram(6), 0, ram(17), 0) + sqe(4, 2, 0, nsid=1) +
+           sqe(4, 3, 8, nsid=1, cdw10=0, cdw12=7) + sqe(4, 4, 5, nsid=1, prp1=ram(5)) +
+           sqe(4, 5, 9, nsid=1, prp1=ram(6), cdw11=4) + store(0, 0x1008, 6) + pause() +
+           store(0, 0x100C, 3) + store(0, 0x1004, 2))
+
+# The edu device: a command is 64 bytes.
+READ_IN, WRITE_OUT, COPY, FILL, FETCH_ADD, SWAP, CAS, ATS_ASK, PAGE_ASK, GENERATE = range(1, 11)
+
+
+def edu(op, address, length, buffer=0, operand=0, dest=0, expected=0, pasid=0, vector=0):
+    return store(0, 0x40, address, dest, length, buffer, operand, expected, pasid,
+                 vector | op << 32, size=64) + pause(50)
+
+
+EDU_ALL = b"".join([
+    edu(READ_IN, ram(0, 5), 5000), edu(WRITE_OUT, ram(4), 4096),
+    edu(COPY, ram(0), 300, dest=ram(7)),
+    edu(FILL | 1 << 11, ram(2), 10000, operand=7), edu(FETCH_ADD, ram(1), 8, operand=1),
+    edu(SWAP, ram(1), 4), edu(CAS, ram(1), 8, expected=3), edu(ATS_ASK, ram(3), 0, operand=3),
+    edu(READ_IN | 1 << 10, ram(3), 64), edu(READ_IN | 1 << 9, ram(21), 64),
+    edu(PAGE_ASK, ram(22), 0), edu(READ_IN | 1 << 8, ram(0), 64, pasid=3),
+    edu(FILL, ram(17), 8), edu(GENERATE, ram(0), 4096 * 8, expected=1)])
+
+
+# I/OAT: a ring in page 0, completions to page 1.
+def ioat_desc(index, control, src, dst, size):
+    return memory(0, 64 * index, size, control, src, 0, dst, 0, ram(0, 64 * index + 64), 0)
+
+
+IOAT_RUN = (interrupts(3, 1) + store(0, 0x98, ram(1), size=8) +
+            ioat_desc(0, 9, ram(2), ram(4), 5000) + ioat_desc(1, 0x1000009, 0x55, ram(5), 300) +
+            ioat_desc(2, 0x29, 0, 0, 0) +
+            ioat_desc(3, 9, ram(21), ram(6), 64) + store(0, 0x90, ram(0), size=8) +
+            store(0, 0x80, 1, size=2) + store(0, 0x86, 3, size=2) + pause() +
+            store(0, 0x86, 4, size=2) + pause() + store(0, 0x84, 0x20, size=1) + pause())
+
+
+# DSA: a dedicated queue, without and with a PASID; descriptors come by BAR 2.
+def dsa_cmd(cmd, operand=0):
+    return store(0, 0xA0, cmd << 20 | operand) + pause(50)
+
+
+def dsa_up(mode):
+    return (dsa_cmd(5) + store(0, 0x600, 16) + store(0, 0x608, 0x11 | mode) +
+            store(0, 0x60C, 21 | 10 << 5) + store(0, 0x400, 1, size=8) +
+            store(0, 0x420, 1, size=8) + interrupts(3, 9) + dsa_cmd(1) + dsa_cmd(6))
+
+
+def dsa(op, src, dst, size, flags=0xC, record=1):
+    return store(2, 64, op << 56 | flags << 32, ram(record), src, dst, size, 0, 0, 0,
+                 size=64) + pause(50)
+
+
+DSA_ALL = b"".join(dsa(op, ram(2), ram(5), 4096) for op in range(0x22) if op != 1)
+DSA_BATCH = (memory(3, 0, 0, 3 << 24 | 0xC, ram(1, 64), 0, ram(2), 0, ram(6), 0, 100) +
+             memory(3, 64, 0, 4 << 24 | 0xC, ram(1, 96), 0, 0x55, 0, ram(7), 0, 5000) +
+             dsa(1, ram(3), 0, 2) + dsa(1, ram(21), 0, 2))
+
+
+# 82576: rings in pages 0 and 1, loopback; a frame from page 2 to page 4, and one to nowhere.
+def igb(*registers):
+    return b"".join(store(0, offset, value) for offset, value in registers)
+
+
+IGB_RUN = (interrupts(3, 4) +
+           igb((0x20, 0x4140 | 1 << 21 | 1 << 26), (0x0, 0x1A41), (0x3800, ram(0)), (0x3804, 0),
+               (0x3808, 256), (0x2800, ram(1)), (0x2804, 0), (0x2808, 256), (0x280C, 1 << 25),
+               (0x3828, 1 << 25), (0x2828, 1 << 25), (0x100, 0x0400801A), (0x400, 0xA),
+               (0x1514, 0x40000010), (0x152C, 1), (0x1530, 1), (0x1700, 0x80), (0x1524, 1)) +
+           memory(1, 0, ram(4), 0, 0, 0, ram(21), 0, 0, 0) +
+           memory(0, 0, ram(2), 0, 0x2B300000 | 100, 0, ram(3), 0, 0x2B300000 | 1500, 0) +
+           igb((0x2818, 3), (0x3818, 1)) + pause() * 3 + igb((0x3818, 2)) + pause() * 3 +
+           igb((0x1520, 1)))
+
+PCI_SEEDS = {
+    "igb": bytes([IGB]) + IGB_RUN + bytes([REMAP]) + IGB_RUN + bytes([PCI_RESET]),
+    "nvme": bytes([NVME]) + NVME_UP + NVME_QUEUES + NVME_IO + bytes([PCI_RESET]),
+    "nvme-lost": bytes([NVME]) + NVME_UP + NVME_QUEUES + bytes([REMAP]) + NVME_IO +
+                 store(0, 0x14, 0x464001) + pause() + store(0, 0x14, 0),
+    "edu": bytes([EDU, DMA_LOG, 0]) + raw(0, 8) + raw(2**40, 8) + EDU_ALL +
+           bytes([MIGRATE, 0, REMAP]) + pause() + bytes([MIGRATE, 1]) + pause() +
+           bytes([PCI_RESET]) + EDU_ALL,
+    "edu-small": bytes([EDU_SMALL]) + interrupts(2, 1) + EDU_ALL + store(0, 0x1C, 1) +
+                 store(0, 0x24, 5) + store(0, 0x2C, 0) + store(2, 0x10, 2**64 - 1, size=8),
+    "ioat": bytes([IOAT]) + IOAT_RUN + bytes([REMAP]) + IOAT_RUN + bytes([PCI_RESET]),
+    "dsa": bytes([DSA]) + dsa_up(0) + DSA_ALL + DSA_BATCH + dsa_cmd(3) + dsa_cmd(7) + dsa_cmd(2),
+    "dsa-pasid": bytes([DSA]) + dsa_up(2 | 5 << 8 | 1 << 28) + DSA_BATCH + bytes([REMAP]) +
+                 DSA_BATCH + dsa_cmd(12, 5) + dsa_cmd(4) + bytes([PCI_RESET]),
+}
+
+
+# legacy_fuzz: a byte that says what is open, then steps of a number and operands. With 1,
+# slot 0 is a container of type1v2, 1 a group in it, 2 a function; IOVAs from 0x40 up are
+# pages, and so are lengths.
+(OPEN, CONTEXT, CLOSE, SET, GROUP, TYPE, DEVICE, BIND, MAP, UNMAP, INFO, DIRTY, FEATURE, STATE,
+ STREAM, DMA, RESET, BAR, RAW_STEP) = (0, 3, 4, 5, 7, 8, 9, 11, 12, 14, 15, 16, 17, 18, 19, 20, 21,
+                                       22, 23)
+MAP_TWO = bytes([MAP, 0, 3, 0x50, 0x42, 0])
+
+LEGACY_SEEDS = {
+    "map": bytes([1]) + MAP_TWO + bytes([DMA, 2, 1, 0x50, 0x41, INFO, 0, 0x40, UNMAP, 0, 0, 0x50,
+                                         0x42, 0, 8, 0]),
+    "dirty": bytes([1]) + MAP_TWO + bytes([DIRTY, 0, 0, 0, 0, 0, 0, DIRTY, 0, 2, 0, 0x7F, 16, 1,
+                                           UNMAP, 0, 1, 0x50, 0x42, 0, 8, 1]),
+    "first": bytes([3]) + MAP_TWO + bytes([UNMAP, 0, 0, 0x51, 0x41, 0, 0, 0, UNMAP, 0, 2, 0, 0]),
+    "bar": bytes([1, BAR, 2, MAP, 0, 0x83, 0x60, 0x44, DMA, 2, 1, 0x60, 0x40]),
+    "orders": bytes([1, CLOSE, 1, CLOSE, 0, RESET, 2, OPEN, 1, 3, CLOSE, 2, OPEN, 1, 3]),
+    "compat": bytes([0, CONTEXT, 0, OPEN, 1, 1, SET, 1, 0, DEVICE, 1, 0, 2]) + MAP_TWO +
+              bytes([DMA, 2, 1, 0x50, 0x41, GROUP, 0, 1, 1, CLOSE, 0]),
+    "two": bytes([1, DEVICE, 1, 1, 3, DEVICE, 1, 0, 4, OPEN, 2, 5, SET, 5, 0, DEVICE, 5, 3, 6]),
+    "cdev": bytes([0, CONTEXT, 0, OPEN, 4, 1, BIND, 1, 0, OPEN, 2, 2, CLOSE, 1, OPEN, 2, 2]),
+    "migrate": bytes([1, STATE, 2, 3, 3, DEVICE, 1, 1, 4, STATE, 4, 4, 5, STREAM, 3, 5, 0, STATE, 4,
+                      2, 6, STATE, 2, 2, 6]),
+    "bent": bytes([1, STATE, 2, 3, 3, DEVICE, 1, 1, 4, STATE, 4, 4, 5, STREAM, 3, 5, 1, 0, 0, 1, STATE,
+                   4, 2, 6, RESET, 4, STATE, 4, 5, 6]),
+}
+
+
+# vfio_fuzz: slot 0 is a context, 1 and 2 are cdevs. A request is its place in the table of
+# vfio_fuzz.c, a slot, and words by their selectors; the first one is its size.
+V_SLOT, V_EVENT, V_IOAS, V_NONE, V_PAGE = 0x20, 0x40, 0x42, 0x43, 0x44
+
+
+def v_req(number, slot, *words):
+    return bytes([0, number, len(words) + 1, slot, 0]) + b"".join(
+        bytes([word]) if isinstance(word, int) else word for word in words)
+
+
+def v_bits(bit, low):
+    return bytes([0x80 | bit, low])
+
+
+def v_irqs(flags, index, start, count, *fds):
+    return v_req(6, 1, v_bits(5, flags & 31) if flags & 32 else flags, index, start, count, *fds)
+
+
+def v_get(feature, *words):
+    return v_req(12, 1, v_bits(16, feature), *words)
+
+
+def v_set(feature, *words):
+    return v_req(12, 1, v_bits(17, feature), *words)
+
+
+def v_write(size, region, at, *data):
+    return bytes([9, size, 1, *data, region, at & 255, at >> 8])
+
+
+V_BIND = v_req(0, 1, 0, V_SLOT, 0) + v_req(1, 1, 0, V_IOAS)
+V_MASTER = v_write(1, 7, 4, 6, 0)
+V_DMA = V_MASTER + bytes([14, 1, 13, V_PAGE, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1])
+V_FLR = v_write(1, 7, 0x68 + 8, 0, 0x80)
+
+VFIO_SEEDS = {
+    "device": V_BIND + V_DMA + v_req(3, 1, 0, 0, 0, 0, 0) + v_req(9, 1) + V_DMA +
+              v_req(2, 1, 0, 0) + v_req(2, 1, 0, 0) + bytes([12, 0, 12, 1]),
+    "pin": V_BIND + v_irqs(0x24, 0, 0, 1, V_EVENT) + v_write(2, 0, 0x24, 1, 0, 0, 0) +
+           v_irqs(0x11, 0, 0, 1) + v_irqs(0x14, 0, 0, 1, V_EVENT) + v_irqs(0x9, 0, 0, 1) +
+           v_write(1, 7, 4, 2, 4) + v_irqs(0x21, 0, 0, 0),
+    "messages": V_BIND + V_MASTER + v_irqs(0x24, 2, 0, 1, V_NONE) +
+                v_irqs(0x24, 2, 1, 2, V_EVENT, V_EVENT) + v_write(2, 0, 0x2C, 1, 0, 0, 0) +
+                v_irqs(0x21, 2, 0, 3) + v_irqs(0x21, 2, 0, 0) + v_irqs(0x24, 1, 0, 2, V_EVENT, V_EVENT) +
+                v_irqs(0x22, 1, 0, 2, 1) + v_irqs(0x24, 3, 0, 1, V_EVENT) + v_irqs(0x21, 3, 0, 1),
+    "regions": V_BIND + b"".join(v_req(4, 1, 0, i, 0, 0, 0, 0, 0) for i in range(10)) +
+               b"".join(bytes([8, 6, 1, i, 0, 0]) for i in range(9)) +
+               bytes([10, 0, 0x10, 0, 1, 1, 2, 0, 0, 10, 0, 0x20, 0, 1, 1, 0, 0, 0]),
+    "config": V_BIND + b"".join(v_write(5, 7, at, *([255] * 16)) for at in (0, 0x40, 0x80, 0x100)) +
+              V_FLR + v_write(1, 7, 0x44, 3, 0) + v_write(1, 7, 0x44, 0, 0) + v_req(9, 1),
+    "export": V_BIND + v_get(11, 2, 0, 0, 1, 0, 0, V_PAGE, 0) +
+              v_req(28, 0, 7, V_IOAS, V_SLOT + 3, 0, 0, V_PAGE, 0, 0, V_PAGE, 0) +
+              v_write(1, 7, 4, 0, 0) + v_write(1, 7, 4, 6, 0) + bytes([12, 1]),
+    "power": V_BIND + v_set(3) + bytes([8, 2, 1, 0, 0, 0]) + v_set(5) + v_set(4, V_EVENT, 0) +
+             bytes([8, 2, 1, 0, 0, 0]) + v_set(4, V_EVENT, 0) + bytes([12, 1]),
+    "hot-reset": V_BIND + v_req(0, 2, 0, V_SLOT, 0) + v_req(10, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0) +
+                 v_req(11, 1, 0, 0) + v_req(11, 1, 0, 1, V_SLOT + 2),
+    "migrate": V_BIND + V_DMA + v_get(1, 0, 0) + v_set(2, 1, 0) + v_set(2, 3, 0) + v_get(9, 0, 0) +
+               bytes([8, 6, 3, 0, 0, 0]) + v_set(2, 1, 0) + v_set(2, 4, 0) + v_set(2, 2, 0),
+    "virtual": bytes([11, 8, 9, 0, 3, ord("2"), 0, 0, 0]) + bytes([11, 2]) + V_BIND +
+               v_req(0, 4, 1, V_SLOT, 0, 0x45, 0x46) + v_set(0, 0, 0, 0, 0) +
+               v_req(0, 4, 1, V_SLOT, 0, 0x45, 0x46),
+}
+
+
 def write(directory, seeds):
     os.makedirs(directory, exist_ok=True)
     for name, seed in seeds.items():
@@ -392,6 +621,9 @@ def main():
     write(os.path.join(directory, "ioctl_fuzz"), SEEDS)
     write(os.path.join(directory, "pt_fuzz"), PT_SEEDS)
     write(os.path.join(directory, "dma_fuzz"), DMA_SEEDS)
+    write(os.path.join(directory, "vfio_fuzz"), VFIO_SEEDS)
+    write(os.path.join(directory, "legacy_fuzz"), LEGACY_SEEDS)
+    write(os.path.join(directory, "pci_fuzz"), PCI_SEEDS)
 
 
 if __name__ == "__main__":

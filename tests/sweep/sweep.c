@@ -33,8 +33,8 @@
 /* Blocks that a failed call may leave in caches. */
 #define MAX_CACHED 8
 
-/* What a machine may keep: this process's address space, its user, a file. */
-#define MAX_KEPT 3
+/* What a machine may keep: this process's address space, its user, a file, its bus. */
+#define MAX_KEPT 4
 
 static char *memory;
 static unsigned int bad;
@@ -118,6 +118,7 @@ static void begin(struct world *w)
 		.veventq_fd = -1,
 		.access_fd = -1,
 		.dmabuf_fd = -1,
+		.vfio_fd = { -1, -1, -1, -1, -1, -1, -1, -1 },
 		.out_fd = -1,
 	};
 	w->memfd = memfd_create("sweep", MFD_CLOEXEC);
@@ -139,6 +140,12 @@ static void end(struct world *w, const struct sweep_case *c, unsigned int n, siz
 		if (w->bound[i])
 			siommu_device_unbind(w->bound[i]);
 	siommu_port_destroy(w->port);
+	/* Newest first, so that what a descriptor came from outlives it. */
+	for (i = 8; i--;)
+		if (w->vfio_fd[i] >= 0)
+			(void)siommu_vfio_close(w->machine, w->vfio_fd[i]);
+	for (i = 0; i < 2; i++)
+		siommu_pci_destroy(w->pci[i]);
 	for (i = 0; i < 3; i++)
 		siommu_device_destroy(w->dev[i]);
 	siommu_unit_destroy(w->unit);
@@ -252,6 +259,7 @@ int main(int argc, char **argv)
 	static const struct sweep_case *const tables[] = {
 		sweep_ioas_cases, sweep_hwpt_cases, sweep_viommu_cases,
 		sweep_test_cases, sweep_vfio_cases, sweep_api_cases, sweep_dma_cases,
+		sweep_legacy_cases, sweep_cdev_cases, sweep_pci_cases,
 	};
 	const struct sweep_case *c;
 	unsigned int i, number = 0;

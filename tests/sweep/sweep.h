@@ -61,6 +61,8 @@
  * @unit: an IOMMU with a data path
  * @port: a port of device 0, which is behind it
  * @access: an access of the library's own interface
+ * @pci: functions that devices 0 and 1 are
+ * @vfio_fd: descriptors of VFIO, ended before these; -1 for none
  * @out_fd: descriptor that the call under test gave; -1 for none
  * @map: what siommu_mmap() gave
  * @hpas: what pinning gave
@@ -98,6 +100,8 @@ struct world {
 	struct siommu_unit *unit;
 	struct siommu_port *port;
 	struct siommu_access *access;
+	struct siommu_pci *pci[2];
+	int vfio_fd[8];
 	int out_fd;
 	void *map;
 	uint64_t hpas[16];
@@ -136,6 +140,9 @@ extern const struct sweep_case sweep_test_cases[];
 extern const struct sweep_case sweep_vfio_cases[];
 extern const struct sweep_case sweep_api_cases[];
 extern const struct sweep_case sweep_dma_cases[];
+extern const struct sweep_case sweep_legacy_cases[];
+extern const struct sweep_case sweep_pci_cases[];
+extern const struct sweep_case sweep_cdev_cases[];
 
 /* Setting up: all of these end the program if they fail. */
 void need(struct world *w, int rc, const char *what);
