@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Holds softiommu against the kernel's own selftests for iommufd. They come, by
-# package name, from a newer suite of this machine's Debian mirror, are built
-# unmodified in a cache, and run under "softiommu run --iommu mock". Nothing of
-# them is in this repository. Run with --help for the usage.
+# Holds softiommu against the kernel's own selftests for iommufd and VFIO. They
+# come, by package name, from a newer suite of this machine's Debian mirror, are
+# built unmodified in a cache, and run under "softiommu run": those of iommufd
+# with --iommu mock, those of VFIO once with each --device that they can use.
+# Nothing of them is in this repository. Run with --help for the usage.
 
 set -u -o pipefail
 
@@ -13,8 +14,18 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(cd "$HERE/../.." && pwd)
 KERNEL=$TOP/tests/lib/kernel.sh
 CACHE=${SOFTIOMMU_CACHE:-${HOME:-/var/tmp}/.cache/softiommu}
-SUITES="iommufd iommufd_fail_nth"
+IOMMUFD="iommufd iommufd_fail_nth"
+VFIO="vfio_iommufd_setup_test vfio_dma_mapping_test vfio_dma_mapping_mmio_test
+vfio_pci_device_test vfio_pci_device_init_perf_test vfio_pci_driver_test
+vfio_pci_sriov_uapi_test"
+VFIO=${VFIO//$'\n'/ }
+SUITES="$IOMMUFD $VFIO"
+DEVICES="ioat dsa igb edu nvme"
+LIBVFIO="iommu iova_allocator libvfio sysfs vfio_pci_device vfio_pci_driver
+drivers/nv_falcon/nv_falcon drivers/igb/igb"
+[ "$(uname -m)" != x86_64 ] || LIBVFIO+=" drivers/ioat/ioat drivers/dsa/dsa"
 HUGE_PAGES=80
+GIANT=/sys/kernel/mm/hugepages/hugepages-1048576kB
 NR_HUGE=/proc/sys/vm/nr_hugepages
 
 usage()
@@ -28,7 +39,10 @@ build/tools/softiommu.
   -t PATTERN        only cases with PATTERN, a shell pattern, in their name, e.g.
                     -t area_auto or -t 'mock_domain.*copy';
                     may be given several times
-  -s SUITE          only this suite ($SUITES)
+  -s SUITE          only this suite, or vfio for all of those; there are
+$(fmt -w 58 <<<"$SUITES" | sed 's/^/                      /')
+  -d DEVICE         the VFIO suites with this device only ($DEVICES)
+  -i IOMMU          and behind this IOMMU (vtd), as for softiommu run --iommu
   -l, --list        list the cases and stop
   -b, --build-only  fetch and build the selftests, say where they are, and stop
   --rebuild         build them again
@@ -70,17 +84,19 @@ skip()
 parse_arguments()
 {
     softiommu=${SOFTIOMMU:-$TOP/build/tools/softiommu}
-    suites=$SUITES action=run rebuild=no bare=no tap=no limit=600
+    suites=$SUITES devices=$DEVICES iommu=vtd action=run rebuild=no bare=no tap=no limit=600
     out=$TOP/build/conformance
     select=() newer=()
 
     while [ $# -gt 0 ]; do
         case $1 in
-        -t | -s | --time-limit | --out) [ $# -gt 1 ] || wrong "$1 wants a value" ;;
+        -t | -s | -d | -i | --time-limit | --out) [ $# -gt 1 ] || wrong "$1 wants a value" ;;
         esac
         case $1 in
         -t) select+=(--select "$2") && shift ;;
         -s) suites=$2 && shift ;;
+        -d) devices=$2 && shift ;;
+        -i) iommu=$2 && shift ;;
         -l | --list) action=list ;;
         -b | --build-only) action=build ;;
         --rebuild) rebuild=yes ;;
@@ -96,9 +112,13 @@ parse_arguments()
         shift
     done
 
-    local suite
+    local suite device
+    [ "$suites" != vfio ] || suites=$VFIO
     for suite in $suites; do
         [[ " $SUITES " == *" $suite "* ]] || wrong "no suite $suite, there are: $SUITES"
+    done
+    for device in $devices; do
+        [[ " $DEVICES " == *" $device "* ]] || wrong "no device $device, there are: $DEVICES"
     done
     [[ $limit =~ ^[0-9]+$ ]] || wrong "--time-limit wants seconds, not $limit"
 }
@@ -126,21 +146,53 @@ fetch()
     bin=$CACHE/conformance/$version
 }
 
-# build SUITE - one program, as the kernel's own makefile would compile it
+# compile LOG OPTION... - with the kernel's own headers, as its makefiles would
+compile()
+{
+    local log=$1 tests=$source/tools/testing/selftests
+    shift
+
+    cc -D_GNU_SOURCE= -Wall -O2 -Wno-unused-function -Wno-address-of-packed-member \
+        -I "$tests" -I "$tests/vfio/lib/include" -isystem "$headers/usr/include" \
+        -isystem "$headers/usr/include/$(cc -print-multiarch)" -I "$source/tools/include" \
+        "$@" >"$log" 2>&1
+}
+
+# build_library - what all VFIO selftests have in common
+build_library()
+{
+    local name
+
+    rm -rf "$bin/libvfio.new"
+    mkdir -p "$bin/libvfio.new" || skip "can't write to $bin"
+    for name in $LIBVFIO; do
+        compile "$out/build-libvfio.log" -c -o "$bin/libvfio.new/${name##*/}.o" \
+            "$source/tools/testing/selftests/vfio/lib/$name.c" || fail_build libvfio
+    done
+    rm -rf "$bin/libvfio"
+    mv "$bin/libvfio.new" "$bin/libvfio"
+}
+
+# build SUITE - one program
 build()
 {
-    local dir=$source/tools/testing/selftests/iommu triplet
+    local file=$source/tools/testing/selftests more=()
 
     [ "$rebuild" = no ] && [ -x "$bin/$1" ] && return
     say "building $1 of $version"
-    triplet=$(cc -print-multiarch)
     mkdir -p "$bin" || skip "can't write to $bin"
-    (
-        cd "$dir" &&
-            cc -D_GNU_SOURCE= -Wall -O2 -Wno-unused-function -Wno-address-of-packed-member \
-                -I .. -isystem "$headers/usr/include" -isystem "$headers/usr/include/$triplet" \
-                -o "$bin/$1.new" "$1.c" -lcap
-    ) >"$out/build-$1.log" 2>&1 || fail_build "$1"
+    case $1 in
+    vfio*)
+        [ -d "$bin/libvfio" ] || build_library
+        file+=/vfio/$1.c
+        more=("$bin"/libvfio/*.o -pthread -luuid)
+        ;;
+    *)
+        file+=/iommu/$1.c
+        more=(-lcap)
+        ;;
+    esac
+    compile "$out/build-$1.log" -o "$bin/$1.new" "$file" "${more[@]}" || fail_build "$1"
     mv "$bin/$1.new" "$bin/$1"
 }
 
@@ -160,7 +212,10 @@ prepare()
     need cc gcc
     echo '#include <sys/capability.h>' | cc -E -x c - >/dev/null 2>&1 ||
         skip "no <sys/capability.h> here (Debian package libcap-dev)"
+    echo '#include <uuid/uuid.h>' | cc -E -x c - >/dev/null 2>&1 ||
+        skip "no <uuid/uuid.h> here (Debian package uuid-dev)"
     fetch
+    [ "$rebuild" = no ] || rm -rf "$bin/libvfio"
     for suite in $SUITES; do
         build "$suite"
     done
@@ -187,15 +242,103 @@ get_huge_pages()
     common+=(--lacks huge-pages)
 }
 
-run_suite()
+# get_giant_page - have a page of 1 GiB, if this machine has as much in one piece
+get_giant_page()
 {
+    [ "$(cat $GIANT/free_hugepages 2>/dev/null || echo 0)" -gt 0 ] && return
+    if [ -w $GIANT/nr_hugepages ]; then
+        giant_before=$(cat $GIANT/nr_hugepages)
+        echo $((giant_before + 1)) 2>/dev/null >$GIANT/nr_hugepages
+        [ "$(cat $GIANT/free_hugepages)" -eq 0 ] || return
+    fi
+    say "no page of 1 GiB: what needs one counts as skipped"
+    common+=(--lacks giant-pages)
+}
+
+# run_program SUITE NAME [ARGUMENT]... - one program behind $prefix; its results are NAME's
+run_program()
+{
+    local suite=$1 name=$2
+    shift 2
+
     # In the background, so that a signal gets through to us at once.
-    python3 "$HERE/kselftest.py" --suite "$1" --program "$bin/$1" "${common[@]}" \
-        --log "$out/$1.log" ${select[@]+"${select[@]}"} \
-        --command "$(printf '%q ' "${prefix[@]}")" &
+    python3 "$HERE/kselftest.py" --suite "$name" --program "$bin/$suite" "${common[@]}" \
+        --log "$out/${name//\//-}.log" ${select[@]+"${select[@]}"} \
+        --command "$(printf '%q ' "${prefix[@]}")" --arguments "$*" &
     child=$!
     wait "$child" || exit 2
     child=""
+}
+
+# with OPTION... - set $prefix to how a program is run
+with()
+{
+    prefix=(env)
+    [ "$bare" = yes ] || prefix=("$softiommu" run "$@" --)
+}
+
+# run_suite SUITE - the suites of VFIO with each device that they can use
+run_suite()
+{
+    local device all=()
+
+    case $1 in
+    iommufd*)
+        with --iommu mock --grant sys_resource
+        run_program "$1" "$1"
+        ;;
+    vfio_pci_device_init_perf_test)
+        for device in $devices; do all+=(--device "$device"); done
+        with --iommu "$iommu" --grant ipc_lock "${all[@]}"
+        # shellcheck disable=SC2046,SC2086
+        run_program "$1" "$1" $(addresses $devices)
+        ;;
+    *)
+        for device in $devices; do
+            can_use "$1" "$device" || continue
+            with --iommu "$iommu" --grant ipc_lock --device "$(options "$1" "$device")"
+            run_program "$1" "$1/$device" "$(addresses "$device")"
+        done
+        ;;
+    esac
+}
+
+# can_use SUITE DEVICE - does the suite have a driver for it, does it have functions?
+can_use()
+{
+    case $1/$2 in
+    vfio_pci_driver_test/ioat | vfio_pci_driver_test/dsa) [ "$(uname -m)" = x86_64 ] ;;
+    vfio_pci_driver_test/igb | vfio_pci_sriov_uapi_test/edu) true ;;
+    vfio_pci_driver_test/* | vfio_pci_sriov_uapi_test/*) false ;;
+    *) true ;;
+    esac
+}
+
+# options SUITE DEVICE - what --device is given. A copy engine is asked to move 64 GiB within a
+# minute; under a sanitizer it has as many transfers to do, but small ones.
+options()
+{
+    case $1/$2/$sanitized in
+    vfio_pci_sriov_uapi_test/*) echo "$2:vfs=4" ;;
+    vfio_pci_driver_test/ioat/yes | vfio_pci_driver_test/dsa/yes) echo "$2:xfer=64K" ;;
+    *) echo "$2" ;;
+    esac
+}
+
+# addresses DEVICE... - where they are if nobody says; or a device of this machine
+addresses()
+{
+    local number=2
+
+    if [ "$bare" = yes ]; then
+        echo "${VFIO_SELFTESTS_BDF:-}"
+        return
+    fi
+    while [ $# -gt 0 ]; do
+        printf '0000:00:%02x.0 ' $number
+        number=$((number + 1))
+        shift
+    done
 }
 
 # clean_up - give back what this run took from the machine
@@ -206,6 +349,7 @@ clean_up()
         wait "$child"
     fi
     [ -z "$huge_before" ] || echo "$huge_before" >$NR_HUGE
+    [ -z "$giant_before" ] || echo "$giant_before" >$GIANT/nr_hugepages
 }
 
 print_plain()
@@ -258,32 +402,30 @@ main()
         for suite in $suites; do echo "$bin/$suite"; done
         exit 0
         ;;
-    list)
-        for suite in $suites; do
-            python3 "$HERE/kselftest.py" --suite "$suite" --program "$bin/$suite" --list \
-                ${select[@]+"${select[@]}"}
-        done
-        exit 0
-        ;;
     esac
 
-    prefix=("$softiommu" run --iommu mock --grant sys_resource --)
-    if [ "$bare" = yes ]; then
-        prefix=(env)
-    elif [ ! -x "$softiommu" ]; then
+    if [ "$bare" = no ] && [ ! -x "$softiommu" ]; then
         wrong "no softiommu program at $softiommu: build it, or say where it is"
     fi
+    sanitized=no
+    ! grep -qsaE '__(a|t)san_init' "$softiommu" || sanitized=yes
     results=$out/results.tsv
     : >"$results"
     common=(--results "$results" --gaps "$HERE/gaps" --time-limit "$limit")
-    child="" huge_before=""
+    child="" huge_before="" giant_before=""
     trap clean_up EXIT
     trap 'exit 130' INT TERM
-    get_huge_pages
+    if [ "$action" = list ]; then
+        common+=(--list)
+    else
+        get_huge_pages
+        [[ $suites != *vfio_dma_mapping_test* ]] || get_giant_page
+    fi
     [ "$(id -u)" = 0 ] || common+=(--lacks root)
     for suite in $suites; do
         run_suite "$suite"
     done
+    [ "$action" != list ] || exit 0
     [ -s "$results" ] || wrong "no case matches"
     report
 }

@@ -115,6 +115,10 @@ class Listing(unittest.TestCase):
             ["%s.%s.%s" % (long_name, v, t) for v in ("v1", "v2", "v3") for t in ("t1", "t2")] +
             ["few.v1.t1", "few.v1.t2"])
 
+    def test_what_is_said_before_the_table_is_no_name(self):
+        self.assertEqual(kselftest.parse_list("Using device x\n  of this machine\n" + TABLE),
+                         kselftest.parse_list(TABLE))
+
     def test_selection(self):
         cases = ["a.one", "a.v.two", "b.v.two"]
         self.assertEqual(kselftest.select(cases, ["two"]), cases[1:])

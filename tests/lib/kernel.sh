@@ -4,8 +4,8 @@
 # usage: kernel.sh source|headers [OPTION of newer.sh]...
 #
 # Prints the directory of what the tests need of the newest Linux that newer.sh
-# finds: "source" has the selftests and iommufd_test.h, "headers" the user-space
-# headers (in usr/include). Messages and exit codes are those of newer.sh.
+# finds: "source" has the selftests of iommufd and VFIO and what they include of
+# the kernel, "headers" the user-space headers (in usr/include). Messages and exit codes are those of newer.sh.
 
 set -u
 
@@ -19,8 +19,16 @@ source)
     exec "$HERE/newer.sh" unpack --at-least "$OLDEST" "$@" \
         --inner 'usr/src/linux-source-*.tar.xz' 'linux-source-[0-9.]+' \
         'tools/testing/selftests/iommu' \
+        'tools/testing/selftests/vfio' \
         'tools/testing/selftests/*.h' \
         'tools/testing/selftests/kselftest' \
+        'tools/include' \
+        'tools/arch/x86/include' \
+        'tools/arch/arm64/include' \
+        'include/linux/pci_ids.h' \
+        'drivers/dma/idxd/registers.h' \
+        'drivers/dma/ioat/*.h' \
+        'drivers/net/ethernet/intel/igb/*.h' \
         'drivers/iommu/iommufd/iommufd_test.h'
     ;;
 headers)

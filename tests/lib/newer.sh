@@ -16,14 +16,15 @@ PROG=${0##*/}
 CACHE=${SOFTIOMMU_CACHE:-${HOME:-/var/tmp}/.cache/softiommu}
 SUITES=${SOFTIOMMU_SUITES:-trixie trixie-backports forky sid}
 BASE=$CACHE/newer
-APT=$BASE/apt
 STALE_DAYS=1
+BATCH=16
 
 usage()
 {
     cat <<END
 usage: $PROG pick   [options] PACKAGE
        $PROG unpack [options] PACKAGE PATH...
+       $PROG tree   [options] PACKAGE PATH...
 
 PACKAGE is an extended regular expression that must match a whole package
 name; of several names the one that sorts highest as a version is taken, and of
@@ -32,7 +33,10 @@ that the newest version in any of the suites.
   pick     print "name version" of the package that would be taken
   unpack   unpack the PATHs (shell patterns, no leading slash) and print the
            directory they are in
+  tree     the same, from the package and all that it depends on; each PATH has
+           to be in one of them
 
+  --arch ARCH         packages of this architecture, e.g. arm64
   --at-least VERSION  give up if the newest is older than this
   --suite SUITE       look in this suite only
   --inner PATTERN     the PATHs are inside this tar archive of the package,
@@ -152,15 +156,19 @@ write_config()
     [ -n "$found" ] || cannot "apt has no Debian mirror configured (component main)"
     mkdir -p "$APT/lists/partial" "$APT/cache/archives/partial" "$BASE/debs" ||
         cannot "can't write to $BASE"
-    options="targets=Packages$(keyring "${found#*|}")"
+    options="targets=Packages arch=$arch$(keyring "${found#*|}")"
     for each in $SUITES; do
         echo "deb [$options] ${found%%|*} $each main"
     done >"$APT/sources.list"
 
+    # All suites alike, or one that is not installed from by itself would lose.
+    printf 'Package: *\nPin: release a=*\nPin-Priority: 500\n' >"$APT/preferences"
     cat >"$APT/apt.conf" <<END
+APT::Architecture "$arch";
+APT::Architectures { "$arch"; };
 Dir::Etc::sourcelist "$APT/sources.list";
 Dir::Etc::sourceparts "-";
-Dir::Etc::preferences "-";
+Dir::Etc::preferences "$APT/preferences";
 Dir::Etc::preferencesparts "-";
 Dir::State "$APT";
 Dir::State::lists "$APT/lists";
@@ -191,7 +199,7 @@ have_lists()
 update()
 {
     write_config
-    say "asking the configured mirror what ${SUITES// /, } offer"
+    say "asking the configured mirror what ${SUITES// /, } offer${foreign:+ for $arch}"
     watched "fetching package lists" "$APT/lists" \
         apt-get -c "$APT/apt.conf" -qq update >"$APT/update.log" 2>&1
     have_lists || cannot "no package lists from the Debian mirror: $(grep -m1 '^[EW]:' \
@@ -226,7 +234,7 @@ newest()
 choose()
 {
     local memory name version
-    memory=$BASE/picked/$(echo "$1 ${suite:-$SUITES}" | cksum | tr ' ' -)
+    memory=$BASE/picked/$(echo "$1 ${suite:-$SUITES}$foreign" | cksum | tr ' ' -)
     if [ "$refresh" = no ] && [ -s "$memory" ]; then
         cat "$memory"
         return
@@ -254,7 +262,7 @@ deb_of()
 {
     local file
 
-    for file in "$BASE/debs/$1_${2//:/%3a}"_*.deb; do
+    for file in "$BASE/debs/$1_${2//:/%3a}_"{"$arch",all}.deb; do
         [ -f "$file" ] && echo "$file" && return
     done
     return 1
@@ -267,21 +275,55 @@ forget()
     cannot "$*"
 }
 
-# fetch NAME VERSION - bring the package file into the cache
-fetch()
+# download NAME=VERSION... - bring the package files into the cache
+download()
 {
-    deb_of "$1" "$2" >/dev/null && return
     lists_are_fresh || update
-    say "downloading $1 $2"
     rm -rf "$BASE/incoming"
     mkdir -p "$BASE/incoming" || cannot "can't write to $BASE"
     (
         cd "$BASE/incoming" &&
-            watched "downloading $1" "$BASE/incoming" \
-                apt-get -c "$APT/apt.conf" -qq download "$1=$2" >"$APT/download.log" 2>&1
-    ) || forget "$1 $2 can't be downloaded: $(grep -m1 '^[EW]:' "$APT/download.log" |
+            watched "downloading" "$BASE/incoming" \
+                apt-get -c "$APT/apt.conf" -qq download "$@" >"$APT/download.log" 2>&1
+    ) || forget "${1//=/ } can't be downloaded: $(grep -m1 '^[EW]:' "$APT/download.log" |
         cut -c1-150)"
     mv "$BASE/incoming/"*.deb "$BASE/debs/" && rmdir "$BASE/incoming"
+}
+
+# fetch NAME VERSION - the package file is in the cache afterwards
+fetch()
+{
+    deb_of "$1" "$2" >/dev/null && return
+    say "downloading $1 $2"
+    download "$1=$2"
+}
+
+# closure NAME VERSION - print "name version" of it and of what it depends on,
+# as apt would install them on a machine that has nothing
+closure()
+{
+    local log=$APT/closure.log
+
+    lists_are_fresh || update
+    apt-get -c "$APT/apt.conf" install --no-install-recommends -s "$1=$2" >"$log" 2>&1 ||
+        forget "$1 $2 lacks what it depends on: $(grep -m1 '^[EW]:' "$log" | cut -c1-150)"
+    awk '$1 == "Inst" { sub(/^\(/, "", $3); print $2, $3 }' "$log"
+}
+
+# fetch_all LIST - all packages of it, in batches: what an interrupted run has
+# brought is there for the next one
+fetch_all()
+{
+    local name version wanted=()
+
+    while read -r name version; do
+        deb_of "$name" "$version" >/dev/null || wanted+=("$name=$version")
+    done <<<"$1"
+    while [ ${#wanted[@]} -gt 0 ]; do
+        say "downloading ${#wanted[@]} of $(wc -l <<<"$1") packages"
+        download "${wanted[@]:0:BATCH}"
+        wanted=("${wanted[@]:BATCH}")
+    done
 }
 
 # member DEB - print the name of the inner archive, as the package writes it
@@ -324,7 +366,7 @@ unpack()
 {
     local name=$1 version=$2 dir asked how=extract
     shift 2
-    asked="$inner $*"
+    asked="$inner $*$foreign"
     dir=$BASE/unpacked/${name}_${version//:/%3a}.$(echo "$asked" | cksum | cut -d' ' -f1)
 
     if [ ! -e "$dir.done" ]; then
@@ -340,6 +382,47 @@ unpack()
     echo "$dir"
 }
 
+# extract_some DEB DIR PATH... - those of the paths that the package has
+extract_some()
+{
+    # tar complains about the others, and has no other way.
+    extract "$@" 2>/dev/null || true
+}
+
+# unpack_all NAMES DIR PATH... - from all packages of the list
+unpack_all()
+{
+    local list=$1 dir=$2 name version path
+    shift 2
+
+    while read -r name version; do
+        extract_some "$(deb_of "$name" "$version")" "$dir" "$@"
+    done <<<"$list"
+    for path; do
+        compgen -G "$dir/$path" >/dev/null || return 1
+    done
+}
+
+# tree NAME VERSION PATH... - print the directory that holds the paths
+tree()
+{
+    local name=$1 version=$2 dir list
+    shift 2
+    dir=$BASE/unpacked/${name}_${version//:/%3a}.tree-$(echo "$*$foreign" | cksum | cut -d' ' -f1)
+
+    if [ ! -e "$dir.done" ]; then
+        list=$(closure "$name" "$version") || exit $?
+        fetch_all "$list"
+        rm -rf "$dir" "$dir.done"
+        mkdir -p "$dir" || cannot "can't write to $BASE"
+        say "unpacking $name $version and what it needs, $(wc -l <<<"$list") packages"
+        watched "unpacking" "$dir" unpack_all "$list" "$dir" "$@" ||
+            cannot "$name $version and what it needs lack some of: $*"
+        touch "$dir.done"
+    fi
+    echo "$dir"
+}
+
 # one_at_a_time - two runs that share the cache take turns
 one_at_a_time()
 {
@@ -350,23 +433,39 @@ one_at_a_time()
     flock 9
 }
 
+# choose_arch - set $arch; each has a private apt of its own
+choose_arch()
+{
+    local native
+
+    native=$(dpkg --print-architecture 2>/dev/null) || cannot "no dpkg: this is not a Debian machine"
+    APT=$BASE/apt
+    if [ -z "$arch" ] || [ "$arch" = "$native" ]; then
+        arch=$native
+    else
+        foreign=":$arch"
+        APT=$BASE/apt-$arch
+    fi
+}
+
 main()
 {
     local action=${1:-} chosen
 
     [ $# -gt 0 ] && shift
     case $action in
-    pick | unpack) ;;
+    pick | unpack | tree) ;;
     -h | --help)
         usage
         exit 0
         ;;
-    *) wrong "say pick or unpack" ;;
+    *) wrong "say pick, unpack or tree" ;;
     esac
 
-    refresh=no at_least="" inner="" suite=""
+    refresh=no at_least="" inner="" suite="" arch="" foreign=""
     while [ $# -gt 0 ]; do
         case $1 in
+        --arch) arch=${2:-} && shift ;;
         --at-least) at_least=${2:-} && shift ;;
         --inner) inner=${2:-} && shift ;;
         --refresh) refresh=yes ;;
@@ -380,6 +479,7 @@ main()
     [ $# -gt 0 ] || wrong "which package?"
     [ "$action" = pick ] || [ $# -gt 1 ] || wrong "which paths?"
 
+    choose_arch
     one_at_a_time
     chosen=$(choose "$1") || exit $?
     shift
@@ -387,7 +487,7 @@ main()
     if [ "$action" = pick ]; then
         echo "$chosen"
     else
-        unpack "${chosen% *}" "${chosen#* }" "$@"
+        "$action" "${chosen% *}" "${chosen#* }" "$@"
     fi
 }
 
