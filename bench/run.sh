@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # All benchmarks, each figure beside a floor of the same run, and at the end what
-# became of the aims. Takes about a minute; nothing else should run.
+# became of the aims. Takes about three minutes; nothing else should run.
 #
 # usage: run.sh BUILD [DIRECTORY]
 #
@@ -15,7 +15,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 [ -z "$keep" ] || mkdir -p "$keep"
 
-total=4
+total=9
 number=0
 wrong=0
 
@@ -52,6 +52,19 @@ bench data_path "$build/bench/dma_bench"
 # shellcheck disable=SC2046,SC2086
 bench through_server $pin "$build/tools/softiommu" run --iommu mock -- \
     "$build/bench/iommufd_bench" --server $(json through_server)
+
+# These want two processors: one drives, the other is the disk.
+image=$tmp/disk.img
+truncate -s 64M "$image"
+bench nvme_in_process "$build/bench/vfio_bench" "$image"
+bench nvme_in_process_polled "$build/bench/vfio_bench" --poll "$image"
+# shellcheck disable=SC2086
+bench nvme_registers $pin "$build/tools/softiommu" run --device "nvme:file=$image" -- \
+    "$build/bench/vfio_bench" --server --parts "$image"
+bench nvme_through_server "$build/tools/softiommu" run --device "nvme:file=$image" -- \
+    "$build/bench/vfio_bench" --server "$image"
+bench nvme_through_server_polled "$build/tools/softiommu" run --device "nvme:file=$image,poll=on" -- \
+    "$build/bench/vfio_bench" --server --poll "$image"
 
 [ -z "$keep" ] || cp "$tmp"/*.txt "$keep/"
 printf '\n== aims\n\n'
