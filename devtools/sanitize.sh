@@ -19,5 +19,5 @@ run() { # NAME SANITIZERS TEST-OPTIONS...
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:allocator_may_return_null=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-run asan address,undefined --not-suite abi --not-suite docs
+run asan address,undefined --not-suite abi --not-suite docs --not-suite e2e
 run tsan thread --suite unit --suite stress --suite door --suite conformance
