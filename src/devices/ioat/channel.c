@@ -38,15 +38,15 @@ void ioat_channel_show(struct ioat_channel *ch)
 {
 	show(ch, IOAT_CHANCTRL, ch->ctrl, 2);
 	show(ch, IOAT_DMA_COMP, DMA_COMP_V2_V3, 2);
-	show(ch, IOAT_CHANCMD, ch->resetting ? CHANCMD_RESET : 0, 1);
 	show(ch, IOAT_DMACOUNT, ch->count, 2);
 	show(ch, IOAT_CHAINADDR, ch->chain, 8);
 	show(ch, IOAT_CHANCMP, ch->cmp, 8);
 	show(ch, IOAT_CDAR, ch->next, 8);
 	show(ch, IOAT_CHANERR, ch->err, 4);
 	show(ch, IOAT_CHANERRMSK, ch->errmsk, 4);
-	/* Last: a driver that polls it may look at the others then. */
+	/* Drivers poll these two, and look at the others then: the status after a reset too. */
 	show(ch, IOAT_CHANSTS, chansts(ch), 8);
+	show(ch, IOAT_CHANCMD, ch->resetting ? CHANCMD_RESET : 0, 1);
 }
 
 /* What a reset of the channel leaves: how it was set up, but nothing to do. */

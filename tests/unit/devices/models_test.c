@@ -233,7 +233,9 @@ static void start_nvme_queues(uint8_t *ram)
 		put_create(ram, 2 * i + 1, 1, i + 1, NOWHERE + i * PAGE);
 	}
 	set(0, 0x1000, 2 * QUEUES, 4);
-	while (!(*(volatile uint16_t *)(ram + PAGE + (2 * QUEUES - 1) * 16 + 14) & 1) &&
+	while (!(__atomic_load_n((uint16_t *)(void *)(ram + PAGE + (2 * QUEUES - 1) * 16 + 14),
+				 __ATOMIC_ACQUIRE) &
+		 1) &&
 	       seconds() < until)
 		sched_yield();
 	for (i = 0; i < QUEUES; i++)
