@@ -394,6 +394,8 @@ judge()
     if [ -n "$wrote" ] && [ "$(digest "$disk" $WROTE_MIB)" != "$wrote" ]; then
         why="the image does not hold what the guest wrote"
     fi
+    # A level that nobody serves: the guest goes on without the interrupt, slowly.
+    [ -n "$why" ] || why=$(grep -a -m 1 -o "irq [0-9]*: nobody cared" "$console")
     [ "$emulated" = yes ] || [ -n "$why" ] ||
         why=$(grep -m 1 -v -E "$HARMLESS" "$log" | sed 's/^/QEMU says: /')
 }

@@ -21,7 +21,8 @@ static bool level(struct nvme_ctrl *ctrl)
 	for (i = 0; i <= ctrl->queues; i++) {
 		struct nvme_cq *cq = &ctrl->cqs[i];
 
-		if (!atomic_load(&cq->pin) || atomic_load(&cq->seen) == atomic_load(&cq->tail))
+		if (!atomic_load(&cq->pin) || atomic_load(&cq->silent) ||
+		    atomic_load(&cq->seen) == atomic_load(&cq->tail))
 			continue;
 		if (!(ctrl->intms & vector_bit(atomic_load(&cq->vector))))
 			return true;

@@ -83,6 +83,8 @@ struct nvme_ns {
  * @vector: its vector
  * @tail: where the next entry goes
  * @seen: the driver's head, for the pin
+ * @told: it was told to ring, with shadow doorbells, and has not done so yet
+ * @silent: it has rung, and has to be told again before the pin goes up for more
  * @wanted: its worker waits for its head to move
  * @base: address
  * @size: entries; 0 if it does not exist
@@ -101,6 +103,8 @@ struct nvme_cq {
 	_Atomic u16 vector;
 	_Atomic u32 tail;
 	_Atomic u32 seen;
+	_Atomic bool told;
+	_Atomic bool silent;
 	_Atomic bool wanted;
 	u64 base;
 	u32 size;
@@ -162,6 +166,7 @@ struct nvme_counts {
  * @gate: held by who wants the worker to stop
  * @lock: held by the worker while it works
  * @stopping: somebody wants @lock
+ * @again: one of its queues is silent
  * @asleep: 1 while it waits, a futex
  * @sqs: its queues
  * @nsqs: how many
@@ -184,6 +189,7 @@ struct nvme_worker {
 	pthread_mutex_t gate;
 	pthread_mutex_t lock;
 	_Atomic u32 stopping;
+	_Atomic bool again;
 	_Atomic u32 asleep;
 	struct nvme_sq **sqs;
 	unsigned int nsqs;
@@ -394,6 +400,8 @@ void nvme_fatal(struct nvme_ctrl *ctrl);
 bool nvme_sq_run(struct nvme_worker *w, struct nvme_sq *sq);
 /* Drivers ring from now on. Is there something to do already? */
 bool nvme_queues_arm(struct nvme_worker *w);
+/* Raise the pin for what silent queues have left. */
+void nvme_signal_again(struct nvme_worker *w);
 /* Look at the heads of queues whose interrupt is a level. */
 void nvme_heads_look(struct nvme_worker *w);
 /* Complete: @status as in enum nvme_status. There is room. */

@@ -199,7 +199,7 @@ static void arm(struct nvme_worker *w, unsigned int bell, u32 value, u32 *armed)
 /* A head that has moved must be told again. */
 static bool head_is_told(struct nvme_worker *w, struct nvme_cq *cq)
 {
-	return !atomic_load(&cq->wanted) || !in_shadow(w->ctrl, nvme_cq_bell(cq->id)) ||
+	return !atomic_load(&cq->wanted) || atomic_load(&cq->told) || !in_shadow(w->ctrl, nvme_cq_bell(cq->id)) ||
 	       cq->head == cq->armed;
 }
 
@@ -213,11 +213,12 @@ static void expect_head(struct nvme_worker *w, struct nvme_cq *cq)
 	if (!in_shadow(w->ctrl, nvme_cq_bell(cq->id)))
 		return;
 	atomic_store(&cq->wanted, true);
+	atomic_store(&cq->told, true);
 	do {
 		arm(w, nvme_cq_bell(cq->id), cq->head, &cq->armed);
 		__sync_synchronize();
 		look_at_head(w, cq);
-	} while (!head_is_told(w, cq) && atomic_load(&w->ctrl->running));
+	} while (cq->head != cq->armed && atomic_load(&w->ctrl->running));
 }
 
 static void signal_now(struct nvme_worker *w, struct nvme_cq *cq)
@@ -226,8 +227,12 @@ static void signal_now(struct nvme_worker *w, struct nvme_cq *cq)
 
 	cq->held = 0;
 	cq->deadline = 0;
-	if (mode == PCI_IRQ_INTX)
+	/* Who was told once must ring: to tell him something else now would let him off. */
+	if (mode == PCI_IRQ_INTX && !atomic_load(&cq->told)) {
+		/* Before the driver is told: a ring that follows is about what it is told. */
+		atomic_store(&cq->silent, false);
 		expect_head(w, cq);
+	}
 	nvme_interrupt(w->ctrl, mode, atomic_load(&cq->vector));
 }
 
@@ -240,6 +245,23 @@ void nvme_signal(struct nvme_worker *w, struct nvme_cq *cq)
 		cq->held = 0;
 	else if (!may_wait(w, cq))
 		signal_now(w, cq);
+}
+
+void nvme_signal_again(struct nvme_worker *w)
+{
+	unsigned int i;
+
+	if (!atomic_exchange(&w->again, false))
+		return;
+	for (i = 0; i < w->ncqs; i++) {
+		struct nvme_cq *cq = w->cqs[i];
+
+		if (!atomic_load(&cq->silent))
+			continue;
+		look_at_head(w, cq);
+		if (atomic_load(&cq->seen) != atomic_load(&cq->tail))
+			signal_now(w, cq);
+	}
 }
 
 void nvme_signal_late(struct nvme_worker *w)
@@ -348,7 +370,7 @@ bool nvme_queues_arm(struct nvme_worker *w)
 		struct nvme_cq *cq = w->cqs[i];
 
 		atomic_store(&cq->wanted, wants_head(w, cq));
-		if (atomic_load(&cq->wanted))
+		if (atomic_load(&cq->wanted) && !atomic_load(&cq->told))
 			arm(w, nvme_cq_bell(cq->id), cq->head, &cq->armed);
 	}
 	/* What DMA stores and loads has no other order. */
@@ -390,6 +412,8 @@ void nvme_cq_add(struct nvme_ctrl *ctrl, unsigned int id, u64 base, u32 size, bo
 	atomic_store(&cq->vector, vector);
 	atomic_store(&cq->tail, 0);
 	atomic_store(&cq->seen, 0);
+	atomic_store(&cq->told, false);
+	atomic_store(&cq->silent, false);
 	atomic_store(&cq->wanted, false);
 	atomic_store(&cq->pin, interrupts);
 	atomic_store(&ctrl->doorbells[nvme_cq_bell(id)], 0);

@@ -148,6 +148,21 @@ static void write_register(struct nvme_ctrl *ctrl, u64 offset, u32 value)
 		nvme_wake(&ctrl->workers[0]);
 }
 
+/*
+ * With shadow doorbells a driver rings for the completions that it was told of. For those
+ * that have come since it would not ring: the pin goes down, and the worker raises it again
+ * when it has told the driver.
+ */
+static void silence(struct nvme_ctrl *ctrl, struct nvme_cq *cq)
+{
+	struct nvme_worker *w = &ctrl->workers[atomic_load(&cq->worker)];
+
+	atomic_store(&cq->told, false);
+	atomic_store(&cq->silent, true);
+	atomic_store(&w->again, true);
+	nvme_wake(w);
+}
+
 /* The queue's worker hears of a tail always, of a head only if it waits for it. */
 static void ring_head(struct nvme_ctrl *ctrl, unsigned int qid, u32 value)
 {
@@ -155,6 +170,8 @@ static void ring_head(struct nvme_ctrl *ctrl, unsigned int qid, u32 value)
 
 	if (atomic_load_explicit(&cq->pin, memory_order_relaxed)) {
 		atomic_store(&cq->seen, value);
+		if (atomic_load(&cq->told))
+			silence(ctrl, cq);
 		if (atomic_load(&ctrl->pin_high))
 			nvme_pin_update(ctrl);
 	}

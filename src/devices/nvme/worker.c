@@ -82,10 +82,10 @@ static bool serve(struct nvme_worker *w)
 		busy |= nvme_sq_run(w, w->sqs[i]);
 	if (!w->index && atomic_load(&ctrl->events_ready))
 		nvme_events_post(w);
+	nvme_signal_again(w);
 	if (w->deadline)
 		nvme_signal_late(w);
-	if (atomic_load_explicit(&ctrl->pin_high, memory_order_relaxed) &&
-	    (ctrl->poll || ctrl->shadow))
+	if (ctrl->poll && atomic_load_explicit(&ctrl->pin_high, memory_order_relaxed))
 		nvme_heads_look(w);
 	return busy;
 }
@@ -118,7 +118,7 @@ static bool settle(struct nvme_worker *w)
 		return true;
 	if (!w->index && atomic_load(&ctrl->events_ready) && nvme_cq_room(w, &ctrl->cqs[0]))
 		return false;
-	return !nvme_queues_arm(w);
+	return !nvme_queues_arm(w) && !atomic_load(&w->again);
 }
 
 /* Nothing was found to do. Return: how long to sleep, or U64_MAX to look again. */

@@ -507,6 +507,31 @@ TEST(raises_its_pin_with_shadow_doorbells)
 	EXPECT_TRUE(!atomic_load(&rig.pin));
 }
 
+/* Who has not been told of the second completion would not ring after it. */
+TEST(tells_the_driver_again_before_its_pin_stays_high)
+{
+	struct rig_cqe cqe;
+	struct rig_sqe sqe;
+	unsigned int i, rises;
+
+	start("");
+	use_shadow();
+	ASSERT_OK(rig_queue(&rig, 1, 16, 0));
+	sqe = rig_rw(READ, 0, 1, rig_alloc(&rig, 4096), 0);
+	for (i = 0; i < 2; i++)
+		rig_put(&rig, &rig.q[1], &sqe);
+	rig_ring_tail(&rig, &rig.q[1]);
+	EXPECT_TRUE(RIG_UNTIL(rig_take(&rig, &rig.q[1], &cqe)));
+	EXPECT_TRUE(RIG_UNTIL(atomic_load(&rig.pin)));
+	usleep(2000); /* the second one has come meanwhile */
+	rises = atomic_load(&rig.rises);
+	rig_ring_head(&rig, &rig.q[1]);
+	EXPECT_TRUE(RIG_UNTIL(atomic_load(&rig.rises) == rises + 1));
+	EXPECT_TRUE(rig_take(&rig, &rig.q[1], &cqe));
+	rig_ring_head(&rig, &rig.q[1]);
+	EXPECT_TRUE(!atomic_load(&rig.pin));
+}
+
 TEST(raises_its_pin_while_polling)
 {
 	start("poll=on");
