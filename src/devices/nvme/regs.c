@@ -157,8 +157,14 @@ static void silence(struct nvme_ctrl *ctrl, struct nvme_cq *cq)
 {
 	struct nvme_worker *w = &ctrl->workers[atomic_load(&cq->worker)];
 
-	atomic_store(&cq->told, false);
+	/*
+	 * A worker that finds the driver not told tells it, and ends the silence: not before the
+	 * silence has begun, and the pin is down.
+	 */
 	atomic_store(&cq->silent, true);
+	if (atomic_load(&ctrl->pin_high))
+		nvme_pin_update(ctrl);
+	atomic_store(&cq->told, false);
 	atomic_store(&w->again, true);
 	nvme_wake(w);
 }

@@ -10,6 +10,12 @@
 
 static _Atomic bool over;
 
+/*
+ * Saving and loading are for a function that is stopped, and a reset sets it going: who owns
+ * one, as VFIO does, lets none come in between. Who may reset it holds this for reading.
+ */
+static pthread_rwlock_t migrating = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+
 /* Random numbers of its own for each thread. */
 static void *commands(void *arg)
 {
@@ -41,9 +47,11 @@ static void *config(void *arg)
 		unsigned int n = 1 + unit_random(&seed) % 4;
 		u64 value = unit_random(&seed);
 
+		pthread_rwlock_rdlock(&migrating);
 		pci_config_write(edu, unit_random(&seed) % 512, &value, n);
 		pci_config_read(edu, unit_random(&seed) % 512, buf, sizeof(buf));
 		func_on(edu);
+		pthread_rwlock_unlock(&migrating);
 	}
 	return NULL;
 }
@@ -71,7 +79,9 @@ static void *resets(void *arg)
 	uint64_t seed = addr(arg);
 
 	while (!atomic_load(&over)) {
+		pthread_rwlock_rdlock(&migrating);
 		pci_func_reset(edu);
+		pthread_rwlock_unlock(&migrating);
 		func_on(edu);
 		sleep_us(unit_random(&seed) % 500);
 	}
@@ -85,10 +95,12 @@ static void *migration(void *arg)
 	u8 *state = malloc(n);
 
 	while (!atomic_load(&over)) {
+		pthread_rwlock_wrlock(&migrating);
 		edu->ops->stop(edu);
 		EXPECT_EQ(n, edu->ops->save(edu, state, n));
 		EXPECT_OK(edu->ops->load(edu, state, n));
 		edu->ops->run(edu);
+		pthread_rwlock_unlock(&migrating);
 		sleep_us(unit_random(&seed) % 500);
 	}
 	free(state);

@@ -456,6 +456,8 @@ static void check_pin(void)
 	struct rig_sqe sqe;
 	unsigned int i;
 
+	/* A controller that polls takes a while to see that the admin queue was rung for. */
+	EXPECT_TRUE(RIG_UNTIL(!atomic_load(&rig.pin)));
 	sqe = rig_rw(READ, 0, 1, rig_alloc(&rig, 4096), 0);
 	for (i = 0; i < 2; i++)
 		rig_put(&rig, &rig.q[1], &sqe);
@@ -463,7 +465,13 @@ static void check_pin(void)
 	EXPECT_TRUE(RIG_UNTIL(atomic_load(&rig.pin)));
 	for (i = 0; i < 2; i++)
 		EXPECT_TRUE(RIG_UNTIL(rig_take(&rig, &rig.q[1], &cqe)));
-	EXPECT_TRUE(atomic_load(&rig.pin)); /* it is a level */
+	/*
+	 * It is a level. What was seen of it above may have been the admin queue's: a controller
+	 * that is just about to raise it when that is rung for raises it for a moment.
+	 */
+	EXPECT_TRUE(RIG_UNTIL(atomic_load(&rig.pin)));
+	usleep(1000);
+	EXPECT_TRUE(atomic_load(&rig.pin));
 	rig_w32(&rig, 0x0c, 1);
 	EXPECT_TRUE(!atomic_load(&rig.pin));
 	rig_w32(&rig, 0x10, 1);
@@ -510,6 +518,7 @@ TEST(raises_its_pin_with_shadow_doorbells)
 /* Who has not been told of the second completion would not ring after it. */
 TEST(tells_the_driver_again_before_its_pin_stays_high)
 {
+	struct rig_queue q;
 	struct rig_cqe cqe;
 	struct rig_sqe sqe;
 	unsigned int i, rises;
@@ -522,14 +531,48 @@ TEST(tells_the_driver_again_before_its_pin_stays_high)
 		rig_put(&rig, &rig.q[1], &sqe);
 	rig_ring_tail(&rig, &rig.q[1]);
 	EXPECT_TRUE(RIG_UNTIL(rig_take(&rig, &rig.q[1], &cqe)));
+	/* The second one is there as well. */
+	q = rig.q[1];
+	EXPECT_TRUE(RIG_UNTIL(rig_take(&rig, &q, &cqe)));
 	EXPECT_TRUE(RIG_UNTIL(atomic_load(&rig.pin)));
-	usleep(2000); /* the second one has come meanwhile */
 	rises = atomic_load(&rig.rises);
 	rig_ring_head(&rig, &rig.q[1]);
 	EXPECT_TRUE(RIG_UNTIL(atomic_load(&rig.rises) == rises + 1));
 	EXPECT_TRUE(rig_take(&rig, &rig.q[1], &cqe));
 	rig_ring_head(&rig, &rig.q[1]);
 	EXPECT_TRUE(!atomic_load(&rig.pin));
+}
+
+/*
+ * The driver rings for the first of two completions, at every moment around that of the
+ * second one: it is interrupted for the second in any case.
+ */
+TEST(raises_its_pin_for_what_comes_while_it_is_rung)
+{
+	struct rig_cqe cqe;
+	struct rig_sqe sqe;
+	unsigned int i;
+
+	start("");
+	use_shadow();
+	ASSERT_OK(rig_queue(&rig, 1, 16, 0));
+	sqe = rig_rw(READ, 0, 1, rig_alloc(&rig, 4096), 0);
+	for (i = 0; i < 20000; i++) {
+		double until;
+
+		rig_put(&rig, &rig.q[1], &sqe);
+		rig_ring_tail(&rig, &rig.q[1]);
+		rig_put(&rig, &rig.q[1], &sqe);
+		rig_ring_tail(&rig, &rig.q[1]);
+		ASSERT_TRUE(RIG_UNTIL(rig_take(&rig, &rig.q[1], &cqe)));
+		for (until = rig_time() + i % 64 * 50e-9; rig_time() < until;)
+			;
+		rig_ring_head(&rig, &rig.q[1]);
+		ASSERT_TRUE(RIG_UNTIL(atomic_load(&rig.pin)));
+		ASSERT_TRUE(RIG_UNTIL(rig_take(&rig, &rig.q[1], &cqe)));
+		rig_ring_head(&rig, &rig.q[1]);
+		ASSERT_TRUE(RIG_UNTIL(!atomic_load(&rig.pin)));
+	}
 }
 
 TEST(raises_its_pin_while_polling)

@@ -131,9 +131,10 @@ static inline void rig_intx(void *arg, bool asserted)
 {
 	struct rig *r = arg;
 
-	atomic_store(&r->pin, asserted);
+	/* Who sees it high sees that it rose. */
 	if (asserted)
 		atomic_fetch_add(&r->rises, 1);
+	atomic_store(&r->pin, asserted);
 }
 
 static const struct pci_irq_sink rig_sink = { .message = rig_message, .intx = rig_intx };
