@@ -1,6 +1,19 @@
 // SPDX-License-Identifier: MIT
-/* DMA of functions: only of bus masters, and noted if somebody wants to know. */
+/* DMA of functions: their ports; only of bus masters, and noted if somebody wants to know. */
 #include "func.h"
+
+int pci_port_create(struct pci_func *func, const struct siommu_port_ops *ops, void *arg,
+		    struct siommu_port **port)
+{
+	const struct siommu_port_params params = {
+		.size = sizeof(params),
+		.timeout_ms = PCI_STALL_MS,
+		.ops = ops,
+		.arg = arg,
+	};
+
+	return siommu_port_create(func->dev, &params, port);
+}
 
 /* One access of a kind, and its bytes, which are counted behind it. */
 static void count(struct pci_func *func, enum pci_counter what, size_t n, int rc)

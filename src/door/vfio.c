@@ -71,9 +71,11 @@ long siommu_vfio_ioctl(struct siommu_machine *machine, int fd, unsigned long req
 	return rc;
 }
 
-ssize_t siommu_vfio_read(struct siommu_machine *machine, int fd, void *buf, size_t n,
-			 uint64_t offset)
+/* Who has an offset takes it; a stream is read and written where it is. */
+static ssize_t transfer(struct siommu_machine *machine, int fd, uintptr_t buf, size_t n, u64 offset,
+			bool writes)
 {
+	const struct mem_file_ops *ops;
 	struct inproc_task task;
 	struct mem_file *file;
 	ssize_t rc;
@@ -81,32 +83,26 @@ ssize_t siommu_vfio_read(struct siommu_machine *machine, int fd, void *buf, size
 	rc = begin(machine, fd, &file, &task);
 	if (rc)
 		return rc;
+	ops = file->ops;
 	rc = -EINVAL;
-	if (file->ops->pread)
-		rc = file->ops->pread(file, &task.task, (uintptr_t)buf, n, offset);
-	else if (file->ops->read)
-		rc = file->ops->read(file, &task.task, (uintptr_t)buf, n);
+	if (writes ? ops->pwrite : ops->pread)
+		rc = (writes ? ops->pwrite : ops->pread)(file, &task.task, buf, n, offset);
+	else if (writes ? ops->write : ops->read)
+		rc = (writes ? ops->write : ops->read)(file, &task.task, buf, n);
 	mem_file_put(file);
 	return rc;
+}
+
+ssize_t siommu_vfio_read(struct siommu_machine *machine, int fd, void *buf, size_t n,
+			 uint64_t offset)
+{
+	return transfer(machine, fd, (uintptr_t)buf, n, offset, false);
 }
 
 ssize_t siommu_vfio_write(struct siommu_machine *machine, int fd, const void *buf, size_t n,
 			  uint64_t offset)
 {
-	struct inproc_task task;
-	struct mem_file *file;
-	ssize_t rc;
-
-	rc = begin(machine, fd, &file, &task);
-	if (rc)
-		return rc;
-	rc = -EINVAL;
-	if (file->ops->pwrite)
-		rc = file->ops->pwrite(file, &task.task, (uintptr_t)buf, n, offset);
-	else if (file->ops->write)
-		rc = file->ops->write(file, &task.task, (uintptr_t)buf, n);
-	mem_file_put(file);
-	return rc;
+	return transfer(machine, fd, (uintptr_t)buf, n, offset, true);
 }
 
 static int map(const struct mem_mapping *m, size_t length, int prot, void **out)

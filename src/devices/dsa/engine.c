@@ -553,7 +553,6 @@ static void *engine_main(void *arg)
 int dsa_engine_start(struct dsa_engine *e)
 {
 	struct base_alloc *alloc = e->dsa->func.alloc;
-	struct dsa_port *plain;
 	int rc;
 
 	e->piece = base_zalloc(alloc, DSA_PIECE_BYTES);
@@ -561,15 +560,7 @@ int dsa_engine_start(struct dsa_engine *e)
 	if (!e->piece || !e->other)
 		return -ENOMEM;
 	/* This one is always needed: say now if it cannot be had. */
-	plain = &e->ports[0];
-	rc = siommu_port_create(e->dsa->func.dev,
-				&(struct siommu_port_params){
-					.size = sizeof(struct siommu_port_params),
-					.timeout_ms = PCI_STALL_MS,
-					.ops = &port_ops,
-					.arg = e,
-				},
-				&plain->port);
+	rc = pci_port_create(&e->dsa->func, &port_ops, e, &e->ports[0].port);
 	if (rc)
 		return rc;
 	rc = pci_thread_start(&e->thread, engine_main, e);

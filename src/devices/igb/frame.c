@@ -272,14 +272,12 @@ static void *igb_main(void *arg)
 
 int igb_start(struct igb *igb)
 {
-	static const struct siommu_port_params port = { .size = sizeof(port),
-							.timeout_ms = PCI_STALL_MS };
 	int rc;
 
 	igb->frame = base_zalloc(igb->func.alloc, IGB_FRAME_BYTES);
 	if (!igb->frame)
 		return -ENOMEM;
-	rc = siommu_port_create(igb->func.dev, &port, &igb->port);
+	rc = pci_port_create(&igb->func, NULL, NULL, &igb->port);
 	if (rc)
 		return rc;
 	rc = pci_thread_start(&igb->thread, igb_main, igb);

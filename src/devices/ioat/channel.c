@@ -354,15 +354,13 @@ static void *channel_main(void *arg)
 
 int ioat_channel_start(struct ioat_channel *ch)
 {
-	static const struct siommu_port_params port = { .size = sizeof(port),
-							.timeout_ms = PCI_STALL_MS };
 	struct ioat *ioat = ch->ioat;
 	int rc;
 
 	ch->piece = base_zalloc(ioat->func.alloc, IOAT_PIECE_BYTES);
 	if (!ch->piece)
 		return -ENOMEM;
-	rc = siommu_port_create(ioat->func.dev, &port, &ch->port);
+	rc = pci_port_create(&ioat->func, NULL, NULL, &ch->port);
 	if (rc)
 		return rc;
 	rc = pci_thread_start(&ch->thread, channel_main, ch);

@@ -196,8 +196,6 @@ static int start_thread(struct nvme_worker *w)
 
 static int worker_start(struct nvme_ctrl *ctrl, struct nvme_worker *w)
 {
-	static const struct siommu_port_params port = { .size = sizeof(port),
-							.timeout_ms = PCI_STALL_MS };
 	struct base_alloc *alloc = ctrl->func.alloc;
 	int rc;
 
@@ -207,7 +205,7 @@ static int worker_start(struct nvme_ctrl *ctrl, struct nvme_worker *w)
 	w->compare = base_zalloc_sparse(alloc, NVME_BOUNCE);
 	if (!w->sqs || !w->cqs || !w->bounce || !w->compare)
 		return -ENOMEM;
-	rc = siommu_port_create(ctrl->func.dev, &port, &w->port);
+	rc = pci_port_create(&ctrl->func, NULL, NULL, &w->port);
 	return rc ? rc : start_thread(w);
 }
 

@@ -447,6 +447,13 @@ void pci_state_save(struct pci_func *func, void *buf);
 int pci_state_load(struct pci_func *func, const void *buf, size_t n) __must_check;
 
 /*
+ * The port of a thread of a model's, without a PASID: who waits for a page gives up after
+ * PCI_STALL_MS. @ops may be NULL. Return: as siommu_port_create().
+ */
+int pci_port_create(struct pci_func *func, const struct siommu_port_ops *ops, void *arg,
+		    struct siommu_port **port) __must_check;
+
+/*
  * A thread of a model's. Signals of the program that it lives in are not its business.
  * Return: 0; -EAGAIN.
  */
