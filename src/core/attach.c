@@ -23,12 +23,9 @@ struct attach_way {
 
 static struct core_attach *attach_find(struct core_group *group, u32 pasid)
 {
-	struct core_attach *a;
+	struct itree_node *n = itree_first(&group->attaches, pasid, pasid);
 
-	LIST_FOREACH(a, &group->attaches, link)
-		if (a->pasid == pasid)
-			return a;
-	return NULL;
+	return n ? container_of(n, struct core_attach, node) : NULL;
 }
 
 static struct core_attached *attached_find(struct core_attach *a, struct core_device *dev)
@@ -59,11 +56,8 @@ static int check_pasid(struct core_group *group, u32 pasid, struct core_hwpt *hw
 	struct core_attach *a;
 
 	if (pasid == IOMMU_NO_PASID) {
-		if (hwpt->pasid_compat)
-			return 0;
-		LIST_FOREACH(a, &group->attaches, link)
-			if (a->pasid != IOMMU_NO_PASID)
-				return -EINVAL;
+		if (!hwpt->pasid_compat && attach_from(group, IOMMU_NO_PASID + 1))
+			return -EINVAL;
 		return 0;
 	}
 	if (!hwpt->pasid_compat)
@@ -78,9 +72,10 @@ static int hw_attach(struct core_device *dev, struct core_attach *a, struct core
 {
 	struct base_alloc *alloc = &dev->ctx->alloc;
 	struct iommu_attach_handle *handle, *old = a->handle;
+	const u32 pasid = attach_pasid(a);
 	int rc;
 
-	rc = check_pasid(dev->group, a->pasid, hwpt);
+	rc = check_pasid(dev->group, pasid, hwpt);
 	if (rc)
 		return rc;
 	/* The tables of one model mean nothing to another. */
@@ -93,9 +88,9 @@ static int hw_attach(struct core_device *dev, struct core_attach *a, struct core
 		return -ENOMEM;
 	handle->cookie = dev;
 	if (replace)
-		rc = iommu_replace(dev->dev, a->pasid, hwpt->domain, handle);
+		rc = iommu_replace(dev->dev, pasid, hwpt->domain, handle);
 	else
-		rc = iommu_attach(dev->dev, a->pasid, hwpt->domain, handle);
+		rc = iommu_attach(dev->dev, pasid, hwpt->domain, handle);
 	if (rc) {
 		base_free(alloc, handle, sizeof(*handle));
 		return rc;
@@ -111,7 +106,7 @@ static void hw_detach(struct core_device *dev, struct core_attach *a)
 {
 	if (!a->handle)
 		return;
-	iommu_detach(dev->dev, a->pasid);
+	iommu_detach(dev->dev, attach_pasid(a));
 	if (a->hwpt->fault)
 		core_fault_cancel(a->hwpt->fault, a->handle, NULL);
 	base_free(&dev->ctx->alloc, a->handle, sizeof(*a->handle));
@@ -161,7 +156,7 @@ static int do_attach(struct core_device *dev, u32 pasid, struct core_hwpt *hwpt,
 			rc = -ENOMEM;
 			goto err_free;
 		}
-		a->pasid = pasid;
+		a->node.start = a->node.last = pasid;
 		LIST_INIT(&a->devices);
 	}
 	if (ioas) {
@@ -174,7 +169,7 @@ static int do_attach(struct core_device *dev, u32 pasid, struct core_hwpt *hwpt,
 		if (rc)
 			goto err_unreserve;
 		a->hwpt = hwpt;
-		LIST_INSERT_HEAD(&dev->group->attaches, a, link);
+		itree_insert(&dev->group->attaches, &a->node);
 	}
 	LIST_INSERT_HEAD(&a->devices, d, link);
 	core_object_get(&hwpt->obj);
@@ -367,7 +362,7 @@ void core_device_detach(struct core_device *dev, u32 pasid)
 	base_free(&ctx->alloc, d, sizeof(*d));
 	if (LIST_EMPTY(&a->devices)) {
 		hw_detach(dev, a);
-		LIST_REMOVE(a, link);
+		itree_remove(&dev->group->attaches, &a->node);
 		base_free(&ctx->alloc, a, sizeof(*a));
 	} else {
 		hand_over(dev, a);

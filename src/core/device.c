@@ -30,7 +30,6 @@ static struct core_group *group_get(struct core_ctx *ctx, struct iommu_group *gr
 		return NULL;
 	g->group = group;
 	g->refs = 1;
-	LIST_INIT(&g->attaches);
 	LIST_INSERT_HEAD(&ctx->groups, g, link);
 	return g;
 }
@@ -67,7 +66,7 @@ static void device_destroy(struct core_ctx *ctx, struct core_object *obj)
 
 	iommu_fault_forget(dev->dev);
 	/* Others of the group may go on; what this one asked for ends with it. */
-	LIST_FOREACH(attach, &dev->group->attaches, link)
+	for (attach = attach_from(dev->group, 0); attach; attach = attach_next(dev->group, attach))
 		if (attach->hwpt->fault)
 			core_fault_cancel(attach->hwpt->fault, attach->handle, dev->dev);
 	release(ctx, dev->dev->group);
@@ -81,10 +80,10 @@ static void device_show(struct core_object *obj, FILE *out)
 	struct core_attach *attach;
 
 	fprintf(out, "%s behind %s", dev->dev->name, dev->dev->unit->ops->name);
-	LIST_FOREACH(attach, &dev->group->attaches, link) {
+	for (attach = attach_from(dev->group, 0); attach; attach = attach_next(dev->group, attach)) {
 		fprintf(out, ", attached to HWPT %u", attach->hwpt->obj.id);
-		if (attach->pasid != IOMMU_NO_PASID)
-			fprintf(out, " for PASID %u", attach->pasid);
+		if (attach_pasid(attach) != IOMMU_NO_PASID)
+			fprintf(out, " for PASID %u", attach_pasid(attach));
 	}
 }
 
@@ -145,8 +144,10 @@ void core_device_unbind(struct core_device *dev)
 	struct core_ctx *ctx = dev->ctx;
 	struct core_attach *attach, *next;
 
-	LIST_FOREACH_SAFE(attach, &dev->group->attaches, link, next)
-		core_device_detach(dev, attach->pasid);
+	for (attach = attach_from(dev->group, 0); attach; attach = next) {
+		next = attach_next(dev->group, attach);
+		core_device_detach(dev, attach_pasid(attach));
+	}
 	if (dev->vdev)
 		core_object_tombstone(ctx, &dev->vdev->obj);
 	core_object_remove(ctx, &dev->obj);

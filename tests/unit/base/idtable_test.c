@@ -124,10 +124,10 @@ TEST(next_walks_in_order_and_skips_holes)
 	end();
 }
 
-/* The search for a free id looks at a word per 4096 ids: cross several of them. */
-TEST(two_hundred_thousand_ids)
+/* The search for a free id looks at words for 4096 and 262,144 ids: cross several of them. */
+TEST(six_hundred_thousand_ids)
 {
-	const u32 n = 200000;
+	const u32 n = 600000;
 	int object;
 	u32 i;
 
@@ -135,12 +135,16 @@ TEST(two_hundred_thousand_ids)
 	for (i = 1; i <= n; i++)
 		if (publish(&object) != i)
 			ASSERT_EQ(i, 0);
+	idtable_release(&table, 524287);
+	idtable_release(&table, 262144);
 	idtable_release(&table, 150001);
 	idtable_release(&table, 4096);
 	idtable_release(&table, 63);
 	EXPECT_EQ(63, publish(&object));
 	EXPECT_EQ(4096, publish(&object));
 	EXPECT_EQ(150001, publish(&object));
+	EXPECT_EQ(262144, publish(&object));
+	EXPECT_EQ(524287, publish(&object));
 	EXPECT_EQ(n + 1, publish(&object));
 	for (i = n + 1; i; i--)
 		idtable_release(&table, i);
@@ -162,7 +166,7 @@ TEST(growth_that_fails_changes_nothing)
 	int left, object, n;
 	u32 i, id;
 
-	for (n = 1; n <= 3; n++) {
+	for (n = 1; n <= 4; n++) {
 		begin();
 		for (i = 1; i < 64; i++)
 			publish(&object);
@@ -171,7 +175,7 @@ TEST(growth_that_fails_changes_nothing)
 		left = n;
 		EXPECT_RC(-ENOMEM, idtable_reserve(&table, &id));
 		EXPECT_EQ(63, table.nused);
-		EXPECT_EQ(3, account.blocks);
+		EXPECT_EQ(4, account.blocks);
 		for (i = 1; i < 64; i++)
 			EXPECT_TRUE(idtable_find(&table, i) == &object);
 		EXPECT_EQ(64, publish(&object));

@@ -41,6 +41,7 @@ static uint32_t hwpt_on(uint32_t ioas, unsigned int flags)
 	return hwpt;
 }
 
+/* Answers 003-20. */
 TEST_BOTH(attach_replace_detach)
 {
 	uint32_t a = new_ioas(), b = new_ioas(), pt = a, first;
@@ -129,6 +130,7 @@ TEST(unbinding_detaches)
 	EXPECT_OK(destroy(ctx, hwpt));
 }
 
+/* Answers 001-06, 003-20. */
 TEST(dma_belongs_to_one_context)
 {
 	struct siommu_ctx *other;
@@ -245,6 +247,7 @@ TEST_CHECKED(attach_checks_in_order)
 	EXPECT_OK(destroy(ctx, hwpt));
 }
 
+/* Answers 001-15. */
 TEST_BOTH(pasid_rules)
 {
 	uint32_t ioas = new_ioas(), plain, tagged, more, pt;
@@ -334,7 +337,7 @@ TEST(pasid_replace_that_the_hardware_refuses)
 	EXPECT_OK(destroy(ctx, a));
 }
 
-/* The page tables of one IOMMU mean nothing to a device behind another. */
+/* Answers 003-10. The page tables of one IOMMU mean nothing to a device behind another. */
 TEST(a_page_table_of_another_iommu)
 {
 	const struct siommu_device_params params = {

@@ -23,6 +23,7 @@
  * @slots: object by id; NULL for free and for reserved ids
  * @used: bit per id, set from reserve to release
  * @full: bit per word of @used, set when that word has no zero left
+ * @top: bit per word of @full, the same
  * @capacity: ids that fit in @slots, a multiple of 64; 0 before the first id
  * @nused: ids reserved or published
  * @lowest: no id below this one is free
@@ -32,6 +33,7 @@ struct idtable {
 	void **slots;
 	u64 *used;
 	u64 *full;
+	u64 *top;
 	u32 capacity;
 	u32 nused;
 	u32 lowest;

@@ -32,15 +32,13 @@ struct core_attached {
 
 /**
  * struct core_attach - what a group, or a PASID of it, is attached to
- * @link: in the group
- * @pasid: which PASID
+ * @node: in the group, by the PASID
  * @hwpt: to what; each device in @devices is a user of it
  * @handle: the attachment itself
  * @devices: struct core_attached
  */
 struct core_attach {
-	LIST_ENTRY(core_attach) link;
-	u32 pasid;
+	struct itree_node node;
 	struct core_hwpt *hwpt;
 	struct iommu_attach_handle *handle;
 	LIST_HEAD(, core_attached) devices;
@@ -51,8 +49,28 @@ struct core_group {
 	LIST_ENTRY(core_group) link;
 	struct iommu_group *group;
 	unsigned int refs;
-	LIST_HEAD(, core_attach) attaches;
+	struct itree attaches;
 };
+
+static inline u32 attach_pasid(const struct core_attach *attach)
+{
+	return (u32)attach->node.start;
+}
+
+/* The attachment with the lowest PASID that is not below @pasid, or NULL. */
+static inline struct core_attach *attach_from(const struct core_group *group, u64 pasid)
+{
+	struct itree_node *n = itree_first(&group->attaches, pasid, U64_MAX);
+
+	return n ? container_of(n, struct core_attach, node) : NULL;
+}
+
+/* The one after @attach, or NULL. */
+static inline struct core_attach *attach_next(const struct core_group *group,
+					      const struct core_attach *attach)
+{
+	return attach_from(group, attach->node.start + 1);
+}
 
 /**
  * struct core_device - a device bound to a context
