@@ -6,7 +6,8 @@ Both headers are preprocessed, and the names that each declares itself are
 collected. A small program per header then prints what the compiler makes of
 these names: the size of each structure, offset and size of each member, the
 value of each constant. A name that only one header has is a failure, except for
-those of ours that begin with siommu or SIOMMU. Prints TAP.
+those of ours that begin with siommu or SIOMMU, and with --part, which is for a
+kernel that has dropped most of what ours declares. Prints TAP.
 """
 
 import argparse
@@ -142,7 +143,7 @@ def differences(names, ours, theirs):
             for name in names if ours[name] != theirs[name]]
 
 
-def compare(tap, ours, theirs):
+def compare(tap, ours, theirs, part):
     common = {name: [member for member in theirs.members_of(name)
                      if member in ours.members_of(name)]
               for name in theirs.structs if name in ours.structs}
@@ -171,6 +172,8 @@ def compare(tap, ours, theirs):
     for name in theirs.enums:
         tap.result("enum " + name, [] if name in ours.enums else ["ours lacks it"])
 
+    if part:
+        return
     kernels = set(theirs.structs) | set(theirs.enums) | set(theirs.constants)
     extra = [name for name in list(ours.structs) + ours.enums + ours.constants
              if name not in kernels and not OURS_ALONE.match(name)]
@@ -193,6 +196,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ours", metavar="HEADER")
     parser.add_argument("--theirs", metavar="HEADER", required=True)
+    parser.add_argument("--part", action="store_true",
+                        help="THEIRS need not have all that is in OURS")
     parser.add_argument("--layout", action="store_true",
                         help="only print assertions of the layout of THEIRS")
     parser.add_argument("--compiler", default=os.environ.get("CC", "cc"))
@@ -206,7 +211,7 @@ def main():
         return 0
     ours = Header(args.ours, args.compiler.split() + args.our_flag)
     tap = Tap()
-    compare(tap, ours, theirs)
+    compare(tap, ours, theirs, args.part)
     return tap.finish()
 
 

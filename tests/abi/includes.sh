@@ -17,7 +17,9 @@ FAILED=0
 OURS='#include <softiommu/abi/iommufd.h>'
 OURS_TEST='#include <softiommu/abi/iommufd-test.h>'
 OURS_VFIO='#include <softiommu/abi/vfio.h>'
+OURS_2020='#include <softiommu/abi/iommu-2020.h>'
 THEIRS='#include <linux/iommufd.h>'
+THEIRS_2020='#include <linux/iommu.h>'
 THEIRS_VFIO='#include <linux/vfio.h>'
 THEIRS_TEST='#include "iommufd_test.h"'
 
@@ -28,6 +30,8 @@ USE_VFIO='struct siommu_vfio_bind bound; struct vfio_precopy_info info;
     struct vfio_device_attach_iommufd_pt attach; struct vfio_region_dma_range range;
     int feature = VFIO_DEVICE_FEATURE_DMA_BUF, state = VFIO_DEVICE_STATE_PRE_COPY_P2P,
     flags = VFIO_DEVICE_ATTACH_PASID | VFIO_DEVICE_BIND_FLAG_TOKEN;'
+USE_2020='struct vfio_iommu_type1_set_pasid_table table; struct iommu_fault fault;
+    int response = IOMMU_PAGE_RESP_FAILURE, request = VFIO_IOMMU_NESTING_OP;'
 IN_FORCE='SIOMMU_ABI_ASSERT(SIOMMU_ABI_IOMMUFD == 0x0703);'
 TEST_IN_FORCE='SIOMMU_ABI_ASSERT(SIOMMU_ABI_IOMMUFD_TEST == 0x0703);'
 STEPPED_ASIDE='SIOMMU_ABI_ASSERT(SIOMMU_ABI_IOMMUFD == 0);'
@@ -107,6 +111,15 @@ main()
     compiles "iommufd-test.h alone" "$OURS_TEST" "$USE" "$USE_TEST" "$TEST_IN_FORCE"
     compiles "vfio.h alone" "$OURS_VFIO" "$USE_VFIO"
     compiles "vfio.h and iommufd.h" "$OURS_VFIO" "$OURS" "$USE" "$USE_VFIO" "$IN_FORCE"
+    compiles "iommu-2020.h alone" "$OURS_2020" "$USE_2020"
+    compiles "all of ours" "$OURS_2020" "$OURS" "$OURS_VFIO" "$USE" "$USE_VFIO" "$USE_2020"
+    if echo "$THEIRS_2020" | gcc -fsyntax-only -x c - 2>/dev/null; then
+        compiles "iommu-2020.h, then linux/iommu.h" "$OURS_2020" "$THEIRS_2020" "$USE_2020"
+        compiles "linux/iommu.h, then iommu-2020.h" "$THEIRS_2020" "$OURS_2020" \
+            'SIOMMU_ABI_ASSERT(SIOMMU_ABI_2020 == 0);' 'struct iommu_fault fault;'
+    else
+        skip "beside linux/iommu.h" "this machine has none"
+    fi
     compiles "layout.h alone" '#include <softiommu/abi/layout.h>' \
         'struct two { char a; int b; };' 'SIOMMU_ABI_SIZE(two, 8);' 'SIOMMU_ABI_AT(two, b, 4);'
     compiles "both twice" "$OURS" "$OURS_TEST" "$OURS" "$OURS_TEST"
