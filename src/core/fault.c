@@ -5,6 +5,8 @@
  * A group is in @deliver until a read takes it, then in @response under its
  * cookie until a write answers it. Whatever ends first - the attachment it came
  * through, or the queue - answers what is left, so each group is answered once.
+ *
+ * A queue with a listener in place of a descriptor skips the first part.
  */
 #include <softiommu/abi/iommufd.h>
 
@@ -24,7 +26,7 @@ static void show_readable(struct core_fault *fault)
 
 static void compose(const struct iommu_fault_group *group, u32 i, struct iommu_hwpt_pgfault *out)
 {
-	const struct iommu_fault *fault = &group->faults[i];
+	const struct iommu_pgfault *fault = &group->faults[i];
 
 	*out = (struct iommu_hwpt_pgfault){
 		.flags = fault->flags,
@@ -93,33 +95,48 @@ static ssize_t fault_read(struct mem_file *file, struct siommu_task *task, u64 u
 	return done ? done : rc;
 }
 
-static int respond_one(struct core_fault *fault, struct siommu_task *task, u64 ubuf)
+/*
+ * Cookies are used again at once. That is the kernel's way with readers, who have to know
+ * what they answer; a listener's response can meet the end of an attachment, so its tokens
+ * count the groups besides.
+ */
+static u64 token_of(const struct iommu_fault_group *group)
 {
-	struct iommu_hwpt_page_response response;
-	struct iommu_fault_group *group;
-	int rc;
+	return (u64)group->serial << 32 | group->cookie;
+}
 
-	rc = task_copy_in(task, &response, ubuf, sizeof(response));
-	if (rc)
-		return rc;
-	if (response.code != IOMMUFD_PAGE_RESP_SUCCESS &&
-	    response.code != IOMMUFD_PAGE_RESP_INVALID)
+int core_fault_respond(struct core_fault *fault, u64 token, u32 code)
+{
+	struct iommu_fault_group *group;
+
+	if (code != IOMMUFD_PAGE_RESP_SUCCESS && code != IOMMUFD_PAGE_RESP_INVALID)
 		return -EINVAL;
 	pthread_mutex_lock(&fault->lock);
-	group = idtable_find(&fault->response, response.cookie);
+	group = idtable_find(&fault->response, (u32)token);
+	if (group && token_of(group) != token)
+		group = NULL;
 	if (group) {
-		idtable_release(&fault->response, response.cookie);
+		idtable_release(&fault->response, group->cookie);
 		fault->answering++;
 	}
 	pthread_mutex_unlock(&fault->lock);
 	if (!group)
 		return -EINVAL;
-	iommu_fault_respond(group, response.code);
+	iommu_fault_respond(group, code);
 	pthread_mutex_lock(&fault->lock);
 	if (!--fault->answering)
 		pthread_cond_broadcast(&fault->answered);
 	pthread_mutex_unlock(&fault->lock);
 	return 0;
+}
+
+static int respond_one(struct core_fault *fault, struct siommu_task *task, u64 ubuf)
+{
+	struct iommu_hwpt_page_response response;
+	int rc;
+
+	rc = task_copy_in(task, &response, ubuf, sizeof(response));
+	return rc ? rc : core_fault_respond(fault, response.cookie, response.code);
 }
 
 static ssize_t fault_write(struct mem_file *file, struct siommu_task *task, u64 ubuf, size_t n)
@@ -204,18 +221,40 @@ void core_fault_cancel(struct core_fault *fault, const struct iommu_attach_handl
 	answer(fault, handle, dev);
 }
 
+/* Context: fault->lock: who answers at once waits until the group can be found. */
+static int tell_listener(struct core_fault *fault, struct iommu_fault_group *group)
+{
+	int rc;
+
+	rc = idtable_reserve(&fault->response, &group->cookie);
+	if (rc)
+		return rc;
+	group->serial = ++fault->serial;
+	rc = fault->listener(fault->arg, group, token_of(group));
+	if (rc)
+		idtable_release(&fault->response, group->cookie);
+	else
+		idtable_publish(&fault->response, group->cookie, group);
+	return rc;
+}
+
 int core_fault_deliver(struct iommu_domain *domain, struct iommu_fault_group *group)
 {
 	struct core_fault *fault = domain->fault_cookie;
 	struct core_device *dev = group->handle->cookie;
+	int rc = 0;
 
 	/* Now, with the group's lock: the device may be gone when it is read. */
 	group->dev_id = dev->obj.id;
 	pthread_mutex_lock(&fault->lock);
-	TAILQ_INSERT_TAIL(&fault->deliver, group, link);
-	show_readable(fault);
+	if (fault->listener) {
+		rc = tell_listener(fault, group);
+	} else {
+		TAILQ_INSERT_TAIL(&fault->deliver, group, link);
+		show_readable(fault);
+	}
 	pthread_mutex_unlock(&fault->lock);
-	return 0;
+	return rc;
 }
 
 static void fault_destroy(struct core_ctx *ctx, struct core_object *obj)
@@ -237,8 +276,7 @@ static const struct core_object_ops fault_ops = {
 	.destroy = fault_destroy,
 };
 
-int core_fault_alloc(struct core_ctx *ctx, struct siommu_task *task, struct core_fault **out,
-		     int *fd)
+static int fault_new(struct core_ctx *ctx, struct core_fault **out)
 {
 	struct core_fault *fault;
 	struct core_object *obj;
@@ -254,6 +292,54 @@ int core_fault_alloc(struct core_ctx *ctx, struct siommu_task *task, struct core
 	TAILQ_INIT(&fault->deliver);
 	idtable_init(&fault->response, &ctx->alloc);
 	mem_file_init(&fault->file, &fault_file_ops);
+	*out = fault;
+	return 0;
+}
+
+int core_fault_listen(struct core_ctx *ctx, core_fault_fn listener, void *arg,
+		      struct core_fault **out)
+{
+	int rc;
+
+	rc = fault_new(ctx, out);
+	if (rc)
+		return rc;
+	(*out)->listener = listener;
+	(*out)->arg = arg;
+	return 0;
+}
+
+static int refuse_group(void *arg, const struct iommu_fault_group *group, u64 token)
+{
+	(void)arg;
+	(void)group;
+	(void)token;
+	return -EINVAL;
+}
+
+void core_fault_unlisten(struct core_ctx *ctx, struct core_fault *fault)
+{
+	pthread_mutex_lock(&fault->lock);
+	fault->listener = refuse_group;
+	fault->arg = NULL;
+	pthread_mutex_unlock(&fault->lock);
+	if (fault->obj.users == 1) {
+		core_object_undo(ctx, &fault->obj);
+		return;
+	}
+	answer(fault, NULL, NULL);
+	core_object_publish(ctx, &fault->obj);
+}
+
+int core_fault_alloc(struct core_ctx *ctx, struct siommu_task *task, struct core_fault **out,
+		     int *fd)
+{
+	struct core_fault *fault;
+	int rc;
+
+	rc = fault_new(ctx, &fault);
+	if (rc)
+		return rc;
 	rc = core_eventq_open(ctx, task, &fault->obj, &fault->file, fd);
 	if (rc) {
 		core_object_undo(ctx, &fault->obj);

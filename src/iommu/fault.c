@@ -14,12 +14,12 @@
 
 struct iommu_partial_fault {
 	TAILQ_ENTRY(iommu_partial_fault) link;
-	struct iommu_fault fault;
+	struct iommu_pgfault fault;
 };
 
 static size_t group_bytes(u32 count)
 {
-	return sizeof(struct iommu_fault_group) + count * sizeof(struct iommu_fault);
+	return sizeof(struct iommu_fault_group) + count * sizeof(struct iommu_pgfault);
 }
 
 void iommu_fault_respond(struct iommu_fault_group *group, u32 code)
@@ -37,11 +37,11 @@ void iommu_fault_respond(struct iommu_fault_group *group, u32 code)
  * Tell the model of a request that has not become a group. If a port made it, who
  * reported it knows.
  */
-static void refuse(struct iommu_device *dev, const struct iommu_fault *fault)
+static void refuse(struct iommu_device *dev, const struct iommu_pgfault *fault)
 {
 	union {
 		struct iommu_fault_group group;
-		u8 room[sizeof(struct iommu_fault_group) + sizeof(struct iommu_fault)];
+		u8 room[sizeof(struct iommu_fault_group) + sizeof(struct iommu_pgfault)];
 	} one = { 0 };
 
 	if (!(fault->flags & IOMMU_PGFAULT_FLAGS_LAST_PAGE) || !dev->unit->ops->page_response)
@@ -54,7 +54,7 @@ static void refuse(struct iommu_device *dev, const struct iommu_fault *fault)
 
 /* The attachment that handles a request. Context: the group's lock. */
 static struct iommu_attach_handle *find_handler(struct iommu_device *dev,
-						const struct iommu_fault *fault)
+						const struct iommu_pgfault *fault)
 {
 	const bool with_pasid = fault->flags & IOMMU_PGFAULT_FLAGS_PASID_VALID;
 	const struct iommu_ops *ops = dev->unit->ops;
@@ -77,7 +77,7 @@ static struct iommu_attach_handle *find_handler(struct iommu_device *dev,
 	return handle && handle->domain->fault_handler ? handle : NULL;
 }
 
-static int keep_partial(struct iommu_device *dev, const struct iommu_fault *fault)
+static int keep_partial(struct iommu_device *dev, const struct iommu_pgfault *fault)
 {
 	struct iommu_partial_fault *partial;
 
@@ -93,7 +93,7 @@ static int keep_partial(struct iommu_device *dev, const struct iommu_fault *faul
 }
 
 /* Devices number the groups of each PASID apart. */
-static bool same_group(const struct iommu_fault *a, const struct iommu_fault *b)
+static bool same_group(const struct iommu_pgfault *a, const struct iommu_pgfault *b)
 {
 	return a->grpid == b->grpid && a->pasid == b->pasid &&
 	       !((a->flags ^ b->flags) & IOMMU_PGFAULT_FLAGS_PASID_VALID);
@@ -101,7 +101,7 @@ static bool same_group(const struct iommu_fault *a, const struct iommu_fault *b)
 
 /* Collect what waits for @last, in order, and @last itself. */
 static struct iommu_fault_group *build_group(struct iommu_device *dev,
-					     const struct iommu_fault *last)
+					     const struct iommu_pgfault *last)
 {
 	struct iommu_partial_fault *p, *next;
 	struct iommu_fault_group *group;
@@ -126,7 +126,7 @@ static struct iommu_fault_group *build_group(struct iommu_device *dev,
 }
 
 /* Requests that wait for a last one that will not come, or cannot be queued. */
-static void drop_partial(struct iommu_device *dev, const struct iommu_fault *like)
+static void drop_partial(struct iommu_device *dev, const struct iommu_pgfault *like)
 {
 	struct iommu_partial_fault *p, *next;
 
@@ -139,7 +139,7 @@ static void drop_partial(struct iommu_device *dev, const struct iommu_fault *lik
 	}
 }
 
-void iommu_fault_drop(struct iommu_device *dev, const struct iommu_fault *like)
+void iommu_fault_drop(struct iommu_device *dev, const struct iommu_pgfault *like)
 {
 	pthread_mutex_lock(&dev->group->lock);
 	drop_partial(dev, like);
@@ -161,7 +161,7 @@ void iommu_fault_forget(struct iommu_device *dev)
 	pthread_mutex_unlock(&dev->group->lock);
 }
 
-int iommu_report_fault(struct iommu_device *dev, const struct iommu_fault *fault)
+int iommu_report_fault(struct iommu_device *dev, const struct iommu_pgfault *fault)
 {
 	struct iommu_attach_handle *handle;
 	struct iommu_fault_group *group = NULL;
@@ -191,7 +191,9 @@ int iommu_report_fault(struct iommu_device *dev, const struct iommu_fault *fault
 	}
 	atomic_fetch_add(&dev->pending, 1);
 	group->handle = handle;
-	rc = handle->domain->fault_handler(handle->domain, group);
+	/* Whatever the reason why it is not taken: it has an answer, and is not to be repeated. */
+	if (handle->domain->fault_handler(handle->domain, group))
+		rc = -EINVAL;
 out:
 	pthread_mutex_unlock(&dev->group->lock);
 	if (rc && group)

@@ -182,6 +182,7 @@ void iommu_device_leave(struct iommu_device *dev)
 	}
 	LIST_REMOVE(dev, group_link);
 	pthread_mutex_unlock(&group->attach_lock);
+	iommu_device_watch(dev, NULL);
 }
 
 static bool pasid_usable(struct iommu_group *group, u32 pasid)

@@ -16,7 +16,7 @@ void iommu_page_requests_init(struct iommu_page_requests *requests);
 void iommu_page_requests_end(struct iommu_page_requests *requests);
 
 /* The group that @last ended was answered; if the port still waits, it is told. */
-void iommu_page_answer(struct iommu_device *dev, const struct iommu_fault *last, u32 code);
+void iommu_page_answer(struct iommu_device *dev, const struct iommu_pgfault *last, u32 code);
 
 /* dma_ops.resolve: ask for the page, and wait. */
 int iommu_port_resolve(struct dma_port *port, const struct siommu_fault *fault) __must_check;

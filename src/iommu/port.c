@@ -33,6 +33,21 @@ static void log_fault(struct iommu_fault_log *log, const struct siommu_fault *fa
 	pthread_mutex_unlock(&log->lock);
 }
 
+static void tell_watch(struct iommu_device *dev, const struct siommu_fault *fault)
+{
+	pthread_mutex_lock(&dev->group->lock);
+	if (dev->watch)
+		dev->watch->fault(dev->watch, fault);
+	pthread_mutex_unlock(&dev->group->lock);
+}
+
+void iommu_device_watch(struct iommu_device *dev, struct iommu_fault_watch *watch)
+{
+	pthread_mutex_lock(&dev->group->lock);
+	dev->watch = watch;
+	pthread_mutex_unlock(&dev->group->lock);
+}
+
 static void port_fault(struct dma_port *port, const struct siommu_fault *fault)
 {
 	struct iommu_device *dev = port_device(port);
@@ -44,6 +59,7 @@ static void port_fault(struct dma_port *port, const struct siommu_fault *fault)
 	port->last = full;
 	if (dev->unit->ops->report)
 		dev->unit->ops->report(dev, &full);
+	tell_watch(dev, &full);
 }
 
 static const struct dma_ops port_ops = {

@@ -160,7 +160,7 @@ static void answer(struct iommu_device *dev, struct iommu_page_group *g, u32 cod
 	group_free(dev, g);
 }
 
-void iommu_page_answer(struct iommu_device *dev, const struct iommu_fault *last, u32 code)
+void iommu_page_answer(struct iommu_device *dev, const struct iommu_pgfault *last, u32 code)
 {
 	struct iommu_page_requests *r = &dev->requests;
 	struct iommu_page_group *g;
@@ -242,10 +242,10 @@ static int join(struct iommu_device *dev, struct dma_port *port, u32 index, bool
 }
 
 /* A request of the port, as the fault queue has it. */
-static struct iommu_fault compose(const struct dma_port *port, u64 iova, unsigned int access,
+static struct iommu_pgfault compose(const struct dma_port *port, u64 iova, unsigned int access,
 				  u32 index, bool last)
 {
-	struct iommu_fault fault = {
+	struct iommu_pgfault fault = {
 		.flags = last ? IOMMU_PGFAULT_FLAGS_LAST_PAGE : 0,
 		.grpid = index,
 		.addr = iova,
@@ -291,7 +291,7 @@ static void drop_incomplete(struct iommu_device *dev, const struct dma_port *por
 {
 	struct iommu_page_requests *r = &dev->requests;
 	struct iommu_page_group *g;
-	struct iommu_fault like;
+	struct iommu_pgfault like;
 
 	do {
 		pthread_mutex_lock(&r->lock);
@@ -311,7 +311,7 @@ static void drop_incomplete(struct iommu_device *dev, const struct dma_port *por
 
 /* A request could not be delivered, and for nobody to answer but us. */
 static int undelivered(struct iommu_device *dev, const struct dma_port *port,
-		       const struct iommu_fault *fault, int rc)
+		       const struct iommu_pgfault *fault, int rc)
 {
 	if (rc == -ENOMEM) {
 		forget(dev, port, fault->grpid, fault->token);
@@ -348,7 +348,7 @@ int siommu_dma_page_request(struct siommu_port *common, const struct siommu_page
 {
 	struct dma_port *port = to_dma_port(common);
 	struct iommu_device *dev = port_device(port);
-	struct iommu_fault fault;
+	struct iommu_pgfault fault;
 	u64 token;
 	int rc;
 
@@ -419,7 +419,7 @@ static int wait_for_answer(struct iommu_page_requests *r, struct iommu_page_grou
 
 /* Ask once. Return: 0; -EBUSY and -ENOSPC if there is no room; else the answer. */
 static int ask(struct iommu_device *dev, struct iommu_page_group *g, u32 limit,
-	       struct iommu_fault *fault)
+	       struct iommu_pgfault *fault)
 {
 	int rc;
 
@@ -443,7 +443,7 @@ static void nap(void)
 }
 
 /* Ask until there is an answer, or the time is over. */
-static int ask_and_wait(struct dma_port *port, struct iommu_fault *fault, u32 limit)
+static int ask_and_wait(struct dma_port *port, struct iommu_pgfault *fault, u32 limit)
 {
 	struct iommu_device *dev = port_device(port);
 	struct iommu_page_group g = {
@@ -477,7 +477,7 @@ int siommu_dma_page_request_wait(struct siommu_port *common, uint64_t iova, unsi
 {
 	const struct siommu_page_request request = { .access = access, .last = true };
 	struct dma_port *port = to_dma_port(common);
-	struct iommu_fault fault;
+	struct iommu_pgfault fault;
 	int rc;
 
 	rc = check_request(port, &request);
@@ -490,7 +490,7 @@ int siommu_dma_page_request_wait(struct siommu_port *common, uint64_t iova, unsi
 int iommu_port_resolve(struct dma_port *port, const struct siommu_fault *refused)
 {
 	unsigned int access = refused->access;
-	struct iommu_fault fault;
+	struct iommu_pgfault fault;
 
 	if (refused->flags & SIOMMU_FAULT_STALLED) {
 		fault = compose(port, refused->iova, access, 0, true);

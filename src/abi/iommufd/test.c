@@ -264,7 +264,7 @@ static int dirty(struct abi_call *call, struct iommu_test_cmd *cmd)
 static int trigger_iopf(struct abi_call *call, struct iommu_test_cmd *cmd)
 {
 	struct core_device *dev = core_device_find(call->ctx, cmd->trigger_iopf.dev_id);
-	struct iommu_fault fault = {
+	struct iommu_pgfault fault = {
 		.flags = IOMMU_PGFAULT_FLAGS_LAST_PAGE,
 		.pasid = cmd->trigger_iopf.pasid,
 		.grpid = cmd->trigger_iopf.grpid,

@@ -10,6 +10,8 @@
  */
 #include <stdio.h>
 
+#include <softiommu/abi/iommu-2020.h>
+
 #include "amd.h"
 #include "iommu/models.h"
 
@@ -81,6 +83,26 @@ static bool amd_capable(struct iommu_device *dev, enum iommu_cap cap)
 		return to_amd_device(dev)->ats;
 	default:
 		return false;
+	}
+}
+
+/*
+ * In the terms that all IOMMUs share. An IO_PAGE_FAULT for want of a GCR3 entry looks like
+ * one for want of a page.
+ */
+static u32 fault_cause(const struct siommu_fault *fault, u64 *fetch_addr)
+{
+	const u32 flags = (u32)(fault->record[0] >> 48);
+
+	switch (fault->reason) {
+	case AMD_IO_PAGE_FAULT:
+		return flags & AMD_EVENT_PE ? IOMMU_FAULT_REASON_PERMISSION
+					    : IOMMU_FAULT_REASON_PTE_FETCH;
+	case AMD_PAGE_TAB_HARDWARE_ERROR:
+		*fetch_addr = fault->record[1];
+		return IOMMU_FAULT_REASON_WALK_EABT;
+	default:
+		return IOMMU_FAULT_REASON_UNKNOWN;
 	}
 }
 
@@ -217,7 +239,8 @@ err_requester:
 		.capable = amd_capable, .domain_alloc_paging = amd_alloc_paging,                   \
 		.blocked_domain = &amd_blocked, .unit_destroy = unit_destroy,                      \
 		.device_create = device_create, .device_destroy = device_destroy,                  \
-		.translate = amd_translate, .reason_name = reason_name,                            \
+		.translate = amd_translate, .fault_cause = fault_cause,                            \
+		.reason_name = reason_name,                                                        \
 		.viommu_supported = amd_viommu_supported, .viommu_alloc = amd_viommu_alloc,        \
 		__VA_ARGS__                                                                        \
 	}

@@ -8,6 +8,8 @@
  */
 #include <string.h>
 
+#include <softiommu/abi/iommu-2020.h>
+
 #include "smmuv3.h"
 
 /* Fill in what all events have. */
@@ -145,6 +147,34 @@ void smmuv3_report(struct iommu_device *common, const struct siommu_fault *fault
 					   sizeof(event));
 	}
 	pthread_mutex_unlock(&common->group->lock);
+}
+
+/* In the terms that all IOMMUs share; STEs are the host's, though a guest has its say. */
+u32 smmuv3_fault_cause(const struct siommu_fault *fault, u64 *fetch_addr)
+{
+	switch (fault->reason) {
+	case EVT_CD_FETCH:
+		*fetch_addr = fault->record[3];
+		return IOMMU_FAULT_REASON_PASID_FETCH;
+	case EVT_BAD_CD:
+		return IOMMU_FAULT_REASON_BAD_PASID_ENTRY;
+	case EVT_BAD_SUBSTREAMID:
+	case EVT_STREAM_DISABLED:
+		return IOMMU_FAULT_REASON_PASID_INVALID;
+	case EVT_WALK_EABT:
+		*fetch_addr = fault->record[3];
+		return IOMMU_FAULT_REASON_WALK_EABT;
+	case EVT_TRANSLATION:
+		return IOMMU_FAULT_REASON_PTE_FETCH;
+	case EVT_ADDR_SIZE:
+		return IOMMU_FAULT_REASON_OOR_ADDRESS;
+	case EVT_ACCESS:
+		return IOMMU_FAULT_REASON_ACCESS;
+	case EVT_PERMISSION:
+		return IOMMU_FAULT_REASON_PERMISSION;
+	default:
+		return IOMMU_FAULT_REASON_UNKNOWN;
+	}
 }
 
 const char *smmuv3_reason_name(u32 reason)

@@ -460,6 +460,7 @@ int smmuv3_fault_s1(struct smmuv3_walk *w, unsigned int event, enum event_class 
 int smmuv3_fault_s2(struct smmuv3_walk *w, unsigned int event, enum event_class class, u64 ipa,
 		    bool write);
 void smmuv3_report(struct iommu_device *dev, const struct siommu_fault *fault);
+u32 smmuv3_fault_cause(const struct siommu_fault *fault, u64 *fetch_addr);
 
 /* The name of an event. */
 const char *smmuv3_reason_name(u32 reason);

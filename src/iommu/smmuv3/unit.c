@@ -141,6 +141,7 @@ const struct iommu_ops smmuv3_ops = {
 	.device_destroy = device_destroy,
 	.translate = smmuv3_translate,
 	.report = smmuv3_report,
+	.fault_cause = smmuv3_fault_cause,
 	.reason_name = smmuv3_reason_name,
 	.viommu_supported = smmuv3_viommu_supported,
 	.viommu_alloc = smmuv3_viommu_alloc,

@@ -4,6 +4,8 @@
  * them. Sections 7.1.3 "Fault Conditions", 7.2 "Non-Recoverable Faults" and
  * 11.4.7.3 "Fault Recording Registers".
  */
+#include <softiommu/abi/iommu-2020.h>
+
 #include "vtd.h"
 
 static const char *const names[] = {
@@ -58,6 +60,59 @@ static const char *const names[] = {
 const char *vtd_reason_name(u32 reason)
 {
 	return reason < ARRAY_SIZE(names) ? names[reason] : NULL;
+}
+
+/*
+ * In the terms that all IOMMUs share. Root and context entries are the host's, and
+ * translation requests are answered, not reported: those are for nobody. The record does
+ * not say where a table is.
+ */
+u32 vtd_fault_cause(const struct siommu_fault *fault, u64 *fetch_addr)
+{
+	(void)fetch_addr;
+	switch (fault->reason) {
+	case VTD_RTA_PASID:
+	case VTD_SCT_PASIDE:
+	case VTD_SCT_PDTS:
+	case VTD_SCT_RID_PASID:
+		return IOMMU_FAULT_REASON_PASID_INVALID;
+	case VTD_SPD_P:
+	case VTD_SPD_RESERVED:
+	case VTD_SPT_P:
+	case VTD_SPT_RESERVED:
+	case VTD_SPT_INVALID:
+		return IOMMU_FAULT_REASON_BAD_PASID_ENTRY;
+	case VTD_SFS_ACCESS:
+	case VTD_SFS_ROOT_ACCESS:
+	case VTD_SFS_ROOT_SS:
+	case VTD_SFS_SS:
+	case VTD_SFS_SS_WRITE:
+	case VTD_SFS_UPDATE:
+		return IOMMU_FAULT_REASON_WALK_EABT;
+	case VTD_PAGE_RESERVED:
+	case VTD_SFS_P:
+	case VTD_SFS_RESERVED:
+	case VTD_SSS_P:
+	case VTD_SSS_RESERVED:
+		return IOMMU_FAULT_REASON_PTE_FETCH;
+	case VTD_WRITE:
+	case VTD_READ:
+	case VTD_SPT_ERE:
+	case VTD_SPT_SRE:
+	case VTD_SGN_USER:
+	case VTD_SGN_EXEC:
+	case VTD_SGN_WRITE:
+	case VTD_SGN_READ:
+		return IOMMU_FAULT_REASON_PERMISSION;
+	case VTD_ADDRESS:
+	case VTD_SFS_GPA:
+	case VTD_SGN_CANONICAL:
+	case VTD_SGN_HARDWARE:
+	case VTD_SGN_SS_WIDTH:
+		return IOMMU_FAULT_REASON_OOR_ADDRESS;
+	default:
+		return IOMMU_FAULT_REASON_UNKNOWN;
+	}
 }
 
 /* By the numbers of legacy mode, where a second stage has others. */

@@ -194,7 +194,7 @@ static bool vtd_capable(struct iommu_device *dev, enum iommu_cap cap)
  * What Linux hands on: canonical addresses, as wide as those of a CPU with this
  * first stage, and requests of users, to execute or to read.
  */
-static bool vtd_page_request_valid(const struct iommu_device *dev, const struct iommu_fault *fault)
+static bool vtd_page_request_valid(const struct iommu_device *dev, const struct iommu_pgfault *fault)
 {
 	const unsigned int unused = to_vtd_unit(dev->unit)->cap & CAP_FS5LP ? 64 - 57 : 64 - 48;
 	const u32 access = IOMMU_PGFAULT_PERM_READ | IOMMU_PGFAULT_PERM_WRITE;
@@ -285,6 +285,7 @@ const struct iommu_ops vtd_ops = {
 	.device_destroy = vtd_device_destroy,
 	.page_request_valid = vtd_page_request_valid,
 	.translate = vtd_translate,
+	.fault_cause = vtd_fault_cause,
 	.reason_name = vtd_reason_name,
 };
 

@@ -425,6 +425,7 @@ enum vtd_fault vtd_config_read(struct vtd_device *vd, const struct dma_port *por
 			       const struct dma_request *req, struct vtd_config *config, bool *fpd);
 
 /* fault.c */
+u32 vtd_fault_cause(const struct siommu_fault *fault, u64 *fetch_addr);
 const char *vtd_reason_name(u32 reason);
 
 /* End a request with a fault. Return: what translate() does. */

@@ -8,6 +8,7 @@
 
 #include "calls.h"
 #include "core/device.h"
+#include "core/eventq.h"
 
 #define RECORD sizeof(struct iommu_hwpt_pgfault)
 #define ANSWER sizeof(struct iommu_hwpt_page_response)
@@ -47,7 +48,7 @@ static void end(void)
 /* A request of group @grpid. Return: as iommu_report_fault(). */
 static int report(u32 grpid, u64 address, bool last)
 {
-	const struct iommu_fault request = {
+	const struct iommu_pgfault request = {
 		.flags = last ? IOMMU_PGFAULT_FLAGS_LAST_PAGE : 0,
 		.grpid = grpid,
 		.perm = IOMMU_PGFAULT_PERM_WRITE,
@@ -326,7 +327,7 @@ TEST(a_queue_that_nobody_reads)
 
 TEST_BOTH(pasids)
 {
-	struct iommu_fault request = {
+	struct iommu_pgfault request = {
 		.flags = IOMMU_PGFAULT_FLAGS_LAST_PAGE | IOMMU_PGFAULT_FLAGS_PASID_VALID,
 		.pasid = 9,
 	};
@@ -360,7 +361,7 @@ TEST_BOTH(pasids)
  */
 TEST_BOTH(the_first_of_a_group_goes)
 {
-	const struct iommu_fault request = { .flags = IOMMU_PGFAULT_FLAGS_LAST_PAGE, .grpid = 8 };
+	const struct iommu_pgfault request = { .flags = IOMMU_PGFAULT_FLAGS_LAST_PAGE, .grpid = 8 };
 	struct siommu_bound *first_bound;
 	struct siommu_device *first;
 	struct iommu_hwpt_pgfault out[4];
@@ -458,4 +459,124 @@ TEST_BOTH(alloc_refusals)
 	EXPECT_OK(siommu_close_fd(ctx, fa));
 	EXPECT_OK(destroy(ctx, a));
 	/* The other one closes with the context. */
+}
+
+/*
+ * A listener in place of a reader
+ */
+
+static struct {
+	struct core_ctx *ctx;
+	struct core_fault *fault;
+	unsigned int n;
+	u64 token;
+	struct iommu_device *dev;
+	u32 grpid;
+	u32 count;
+	int rc;
+} heard;
+
+static int listener(void *arg, const struct iommu_fault_group *group, u64 token)
+{
+	EXPECT_TRUE(arg == &heard);
+	heard.n++;
+	heard.token = token;
+	heard.dev = group->dev;
+	heard.grpid = group->faults[group->count - 1].grpid;
+	heard.count = group->count;
+	return heard.rc;
+}
+
+/* There is one context. */
+static void listen_begin(void)
+{
+	memset(&heard, 0, sizeof(heard));
+	heard.ctx = LIST_FIRST(&machine->contexts);
+	ioas = new_ioas();
+	dev = new_device(3, 8);
+	ASSERT_OK(siommu_device_bind(ctx, dev, &bound, &dev_id));
+	ASSERT_OK(hwpt_alloc(dev_id, ioas, IOMMU_HWPT_ALLOC_NEST_PARENT, &parent));
+	ASSERT_OK(nested_alloc(dev_id, parent, IOMMU_HWPT_ALLOC_PASID, 0, &nested));
+	pthread_mutex_lock(&heard.ctx->lock);
+	EXPECT_OK(core_fault_listen(heard.ctx, listener, &heard, &heard.fault));
+	core_hwpt_set_fault(core_hwpt_find(heard.ctx, nested), heard.fault);
+	pthread_mutex_unlock(&heard.ctx->lock);
+	ASSERT_OK(attach(bound, nested));
+}
+
+static void listen_end(void)
+{
+	siommu_device_unbind(bound);
+	siommu_device_destroy(dev);
+	EXPECT_OK(destroy(ctx, nested));
+	EXPECT_OK(destroy(ctx, parent));
+	pthread_mutex_lock(&heard.ctx->lock);
+	core_fault_unlisten(heard.ctx, heard.fault);
+	pthread_mutex_unlock(&heard.ctx->lock);
+}
+
+TEST(a_listener_takes_groups)
+{
+	listen_begin();
+	ASSERT_OK(report(5, 0x1000, false));
+	EXPECT_EQ(0, heard.n);
+	ASSERT_OK(report(5, 0x2000, true));
+	EXPECT_EQ(1, heard.n);
+	EXPECT_EQ(5, heard.grpid);
+	EXPECT_EQ(2, heard.count);
+	EXPECT_TRUE(heard.dev == hw());
+	EXPECT_EQ(1, pending());
+	EXPECT_RC(-EINVAL, core_fault_respond(heard.fault, heard.token, 2));
+	EXPECT_RC(-EINVAL, core_fault_respond(heard.fault, heard.token + 1, 0));
+	EXPECT_EQ(1, pending());
+	EXPECT_OK(core_fault_respond(heard.fault, heard.token, IOMMUFD_PAGE_RESP_SUCCESS));
+	EXPECT_EQ(0, pending());
+	EXPECT_RC(-EINVAL,
+		  core_fault_respond(heard.fault, heard.token, IOMMUFD_PAGE_RESP_SUCCESS));
+	listen_end();
+}
+
+/* A late answer must not be taken for another group's. */
+TEST(a_token_is_for_one_group)
+{
+	u64 late;
+
+	listen_begin();
+	ASSERT_OK(report(5, 0x1000, true));
+	late = heard.token;
+	siommu_device_detach(bound, 0);
+	EXPECT_EQ(0, pending());
+	ASSERT_OK(attach(bound, nested));
+	ASSERT_OK(report(5, 0x1000, true));
+	EXPECT_TRUE(late != heard.token);
+	EXPECT_RC(-EINVAL, core_fault_respond(heard.fault, late, IOMMUFD_PAGE_RESP_SUCCESS));
+	EXPECT_EQ(1, pending());
+	EXPECT_OK(core_fault_respond(heard.fault, heard.token, IOMMUFD_PAGE_RESP_SUCCESS));
+	EXPECT_EQ(0, pending());
+	listen_end();
+}
+
+TEST(what_a_listener_refuses_is_answered)
+{
+	listen_begin();
+	heard.rc = -ENOSPC;
+	EXPECT_RC(-EINVAL, report(5, 0x1000, true));
+	EXPECT_EQ(1, heard.n);
+	EXPECT_EQ(0, pending());
+	EXPECT_RC(-EINVAL, core_fault_respond(heard.fault, heard.token, 0));
+	heard.rc = 0;
+	ASSERT_OK(report(5, 0x1000, true));
+	EXPECT_OK(core_fault_respond(heard.fault, heard.token, 0));
+	listen_end();
+}
+
+TEST(nobody_finds_a_listeners_queue)
+{
+	u32 id;
+
+	listen_begin();
+	EXPECT_RC(-ENOENT, destroy(ctx, heard.fault->obj.id));
+	EXPECT_RC(-ENOENT, nested_alloc(dev_id, parent, IOMMU_HWPT_ALLOC_PASID,
+					heard.fault->obj.id, &id));
+	listen_end();
 }

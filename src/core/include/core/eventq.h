@@ -14,7 +14,16 @@
 #include "core/ctx.h"
 #include "mem/file.h"
 
+struct core_device;
 struct core_viommu;
+
+/*
+ * Takes groups of page requests in place of a reader: @token is for core_fault_respond(),
+ * and never that of another group. group->dev is the device that asks, which need not be the
+ * one that attached. -errno: not taken, and the group is answered "invalid". Called with the
+ * group's and the queue's lock, may not call back.
+ */
+typedef int (*core_fault_fn)(void *arg, const struct iommu_fault_group *group, u64 token);
 
 /**
  * struct core_fault - a fault queue
@@ -26,6 +35,9 @@ struct core_viommu;
  * @deliver: struct iommu_fault_group, not read yet
  * @response: those read and not answered, by cookie
  * @answering: writers that are answering a group without @lock
+ * @listener: takes groups as they come, and there is no descriptor; NULL for none
+ * @arg: its first argument
+ * @serial: of the latest group that it was told of
  */
 struct core_fault {
 	struct core_object obj;
@@ -36,6 +48,9 @@ struct core_fault {
 	TAILQ_HEAD(, iommu_fault_group) deliver;
 	struct idtable response;
 	unsigned int answering;
+	core_fault_fn listener;
+	void *arg;
+	u32 serial;
 };
 
 /* One event, or the record that some were lost. */
@@ -83,6 +98,18 @@ struct core_veventq {
  */
 int core_fault_alloc(struct core_ctx *ctx, struct siommu_task *task, struct core_fault **out,
 		     int *fd) __must_check;
+/*
+ * The same without a descriptor, and not published: nobody can find it. Return: 0, or
+ * -ENOMEM.
+ */
+int core_fault_listen(struct core_ctx *ctx, core_fault_fn listener, void *arg,
+		      struct core_fault **out) __must_check;
+/*
+ * Nobody listens any more: what waits is answered "invalid", and so is what comes. The queue
+ * ends, unless there are HWPTs that somebody else goes on using: then it is published, and
+ * that one's to destroy.
+ */
+void core_fault_unlisten(struct core_ctx *ctx, struct core_fault *fault);
 int core_veventq_alloc(struct core_ctx *ctx, struct siommu_task *task, struct core_viommu *viommu,
 		       u32 type, u32 depth, struct core_veventq **out, int *fd) __must_check;
 /*
@@ -99,6 +126,13 @@ static inline struct core_fault *core_fault_find(struct core_ctx *ctx, u32 id)
 {
 	return core_find(ctx, id, CORE_FAULT, struct core_fault, obj);
 }
+
+/*
+ * Answer a group, IOMMUFD_PAGE_RESP_*. Without the queue's lock, and those that are taken
+ * inside of it or when a group is answered. @token: the listener's; a reader's cookie.
+ * Return: 0; -EINVAL for another code, or if no such group waits for an answer.
+ */
+int core_fault_respond(struct core_fault *fault, u64 token, u32 code) __must_check;
 
 /* A domain's fault_handler; the cookie is the core_fault. */
 int core_fault_deliver(struct iommu_domain *domain, struct iommu_fault_group *group);

@@ -33,7 +33,7 @@ struct iommu_attach_handle;
 struct iommu_device;
 struct iommu_device_desc;
 struct iommu_domain;
-struct iommu_fault;
+struct iommu_pgfault;
 struct iommu_fault_group;
 struct iommu_group;
 struct iommu_hw_queue;
@@ -223,6 +223,9 @@ enum iommu_cap {
  * @translate: what dma_ops has; NULL for a model without a data path
  * @report: tell the owner of @dev's vIOMMU, if the kernel would, of a fault that
  *	nobody can answer. May be NULL
+ * @fault_cause: why an access was refused, in the terms that all IOMMUs share: enum
+ *	iommu_fault_reason of softiommu/abi/iommu-2020.h; *@fetch_addr is the table that
+ *	could not be read, if that is why. NULL: nobody can say
  * @reason_name: the specification's name, in a few words, of a fault's reason;
  *	NULL for numbers that it does not use. May be NULL
  * @viommu_supported: may a vIOMMU of this type be made for @dev
@@ -242,7 +245,7 @@ struct iommu_ops {
 				   struct iommu_domain *parent, u32 flags,
 				   const struct iommu_user_data *data, struct iommu_domain **out);
 	struct iommu_domain *blocked_domain;
-	bool (*page_request_valid)(const struct iommu_device *dev, const struct iommu_fault *fault);
+	bool (*page_request_valid)(const struct iommu_device *dev, const struct iommu_pgfault *fault);
 	void (*page_response)(struct iommu_device *dev, const struct iommu_fault_group *group,
 			      u32 code);
 	void (*unit_destroy)(struct iommu_unit *unit);
@@ -252,6 +255,7 @@ struct iommu_ops {
 	int (*translate)(struct iommu_device *dev, struct dma_port *port,
 			 const struct dma_request *req, struct dma_reply *reply);
 	void (*report)(struct iommu_device *dev, const struct siommu_fault *fault);
+	u32 (*fault_cause)(const struct siommu_fault *fault, u64 *fetch_addr);
 	const char *(*reason_name)(u32 reason);
 	bool (*viommu_supported)(struct iommu_device *dev, u32 type);
 	int (*viommu_alloc)(struct iommu_device *dev, struct base_alloc *alloc, u32 type,
@@ -380,6 +384,14 @@ struct iommu_page_requests {
 };
 
 /**
+ * struct iommu_fault_watch - somebody who is told of accesses that were refused
+ * @fault: an access was; called with the group's lock, may not call back
+ */
+struct iommu_fault_watch {
+	void (*fault)(struct iommu_fault_watch *watch, const struct siommu_fault *fault);
+};
+
+/**
  * struct iommu_device - one function on a bus, as its IOMMU knows it
  * @unit: its IOMMU
  * @group: its group; in its list from iommu_device_join() on
@@ -392,6 +404,7 @@ struct iommu_page_requests {
  * @page_requests: it can ask for pages (PRI)
  * @faults_on: page requests are enabled: how many attached domains handle them
  * @listened: somebody has claimed the device and takes its page requests
+ * @watch: who is told of refused accesses; NULL for nobody; under the group's lock
  * @resv: struct iommu_resv_region
  * @partial: page requests of groups whose last has not come yet
  * @npartial: how many
@@ -410,6 +423,7 @@ struct iommu_device {
 	bool page_requests;
 	unsigned int faults_on;
 	bool listened;
+	struct iommu_fault_watch *watch;
 	LIST_HEAD(, iommu_resv_region) resv;
 	TAILQ_HEAD(, iommu_partial_fault) partial;
 	unsigned int npartial;
@@ -565,7 +579,7 @@ struct iommu_attach_handle *iommu_handle_find(struct iommu_group *group, u32 pas
  * One page request, and what IOMMU_PGFAULT_FLAGS_* and _PERM_* say of it. @token
  * is for whoever waits for the answer; 0 for nobody.
  */
-struct iommu_fault {
+struct iommu_pgfault {
 	u32 flags;
 	u32 pasid;
 	u32 grpid;
@@ -581,6 +595,7 @@ struct iommu_fault {
  * @handle: the attachment that it came through
  * @cookie: for whoever owns the group
  * @dev_id: likewise
+ * @serial: likewise
  * @count: requests in it; the last is the one marked last
  * @faults: the requests
  */
@@ -590,8 +605,9 @@ struct iommu_fault_group {
 	struct iommu_attach_handle *handle;
 	u32 cookie;
 	u32 dev_id;
+	u32 serial;
 	u32 count;
-	struct iommu_fault faults[];
+	struct iommu_pgfault faults[];
 };
 
 /*
@@ -604,15 +620,22 @@ struct iommu_fault_group {
 
 /*
  * A device asks for a page. A request that cannot be delivered is answered
- * "invalid" at once. Return: 0 if it was queued; -EINVAL, -ENOSPC, -ENOMEM.
+ * "invalid" at once. Return: 0 if it was queued; -EINVAL if nobody takes it; -ENOSPC,
+ * -ENOMEM.
  */
-int iommu_report_fault(struct iommu_device *dev, const struct iommu_fault *fault);
+int iommu_report_fault(struct iommu_device *dev, const struct iommu_pgfault *fault);
 
 /*
  * Forget the requests of the group of @like, a PASID's and a number's, whose last
  * will not come.
  */
-void iommu_fault_drop(struct iommu_device *dev, const struct iommu_fault *like);
+void iommu_fault_drop(struct iommu_device *dev, const struct iommu_pgfault *like);
+
+/*
+ * Tell @watch of refused accesses from now on; NULL: nobody. There is one at a time. When
+ * this returns, nobody is telling the one before. It ends when the device leaves its group.
+ */
+void iommu_device_watch(struct iommu_device *dev, struct iommu_fault_watch *watch);
 
 /* Take page requests of the device. */
 void iommu_fault_listen(struct iommu_device *dev);
