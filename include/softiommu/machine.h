@@ -15,6 +15,22 @@
 SIOMMU_BEGIN_DECLS
 
 /**
+ * enum siommu_2020 - which rules the IOMMU user API of 2020 is served by
+ * @SIOMMU_2020_MERGED: those that were merged: a structure may be larger than the
+ *	server's, as long as no flag asks for what the server does not know
+ * @SIOMMU_2020_DRAFT: those of the first drafts: a larger structure gives E2BIG
+ * @SIOMMU_2020_OFF: it is not: VFIO_TYPE1_NESTING_IOMMU is refused, as since Linux 7.1
+ * @SIOMMU_2020_FUTURE: for tests: a version that never was, with a structure that has
+ *	grown; the machine has its test_interface on
+ */
+enum siommu_2020 {
+	SIOMMU_2020_MERGED,
+	SIOMMU_2020_DRAFT,
+	SIOMMU_2020_OFF,
+	SIOMMU_2020_FUTURE,
+};
+
+/**
  * struct siommu_machine_params - how to make a machine
  * @size: sizeof(struct siommu_machine_params) of the caller
  * @quota: most bytes of library memory that one context may use; 0 for no limit
@@ -25,6 +41,10 @@ SIOMMU_BEGIN_DECLS
  * @should_fail: asked before each allocation of the library; true makes that
  *	allocation fail. For tests; NULL otherwise. Called from any thread
  * @should_fail_arg: passed to @should_fail
+ * @iommu_2020: how the IOMMU user API of 2020 is served
+ * @prq_timeout_ms: of that API: after how many ms without a response a page request is
+ *	answered for the user; 0 for 10 s; SIOMMU_PRQ_FOREVER for never
+ * @pasid_quota: of that API: how many PASIDs one process may have; 0 for 1000
  *
  * Fields that the caller's @size leaves out read as zero.
  */
@@ -37,7 +57,12 @@ struct siommu_machine_params {
 	int log_level;
 	bool (*should_fail)(void *arg);
 	void *should_fail_arg;
+	enum siommu_2020 iommu_2020;
+	unsigned int prq_timeout_ms;
+	unsigned int pasid_quota;
 };
+
+#define SIOMMU_PRQ_FOREVER UINT32_MAX
 
 /**
  * siommu_machine_create() - Make a machine
@@ -46,7 +71,7 @@ struct siommu_machine_params {
  *	siommu_machine_destroy()
  *
  * Context: Any thread. Takes no locks.
- * Return: 0; -EINVAL for a @size that is too small; -ENOMEM.
+ * Return: 0; -EINVAL for a @size that is too small, or @iommu_2020; -ENOMEM.
  */
 SIOMMU_API int siommu_machine_create(const struct siommu_machine_params *params,
 				     struct siommu_machine **out);

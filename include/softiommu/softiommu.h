@@ -7,6 +7,7 @@
 #include <softiommu/context.h>
 #include <softiommu/device.h>
 #include <softiommu/dma.h>
+#include <softiommu/legacy.h>
 #include <softiommu/machine.h>
 #include <softiommu/pci.h>
 #include <softiommu/vfio.h>

@@ -25,7 +25,16 @@ static int read_params(const struct siommu_machine_params *from, struct siommu_m
 	if (from->size < offsetofend(struct siommu_machine_params, quota))
 		return -EINVAL;
 	memcpy(to, from, min_u64(from->size, sizeof(*to)));
+	if (to->iommu_2020 > SIOMMU_2020_FUTURE ||
+	    (to->iommu_2020 == SIOMMU_2020_FUTURE && !to->test_interface))
+		return -EINVAL;
 	return 0;
+}
+
+/* As the kernel's: ten seconds, unless somebody says otherwise. */
+static unsigned int prq_timeout(unsigned int ms)
+{
+	return ms == SIOMMU_PRQ_FOREVER ? 0 : ms ? ms : 10000;
 }
 
 int siommu_machine_create(const struct siommu_machine_params *params, struct siommu_machine **out)
@@ -48,6 +57,9 @@ int siommu_machine_create(const struct siommu_machine_params *params, struct sio
 	m->log.level = p.log_level;
 	m->quota = p.quota;
 	m->test_interface = p.test_interface;
+	m->iommu_2020 = p.iommu_2020;
+	m->prq_timeout_ms = prq_timeout(p.prq_timeout_ms);
+	core_pasid_space_init(&m->pasids, p.pasid_quota ? p.pasid_quota : CORE_PASID_QUOTA);
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->fds_lock, NULL);
 	LIST_INIT(&m->fds);
@@ -81,6 +93,7 @@ void siommu_machine_destroy(struct siommu_machine *m)
 	none_unit_destroy(m->none);
 	mock_unit_destroy(m->mock);
 	mem_host_destroy(&m->host);
+	core_pasid_space_destroy(&m->pasids);
 	pthread_mutex_destroy(&m->fds_lock);
 	pthread_mutex_destroy(&m->lock);
 	left = atomic_load(&m->alloc.blocks);

@@ -214,6 +214,7 @@ void siommu_machine_show(struct siommu_machine *m, FILE *out)
 	bus = m->bus;
 	bus_show = m->bus_show;
 	pthread_mutex_unlock(&m->lock);
+	core_pasid_show(&m->pasids, out);
 	if (bus)
 		bus_show(bus, out);
 	/* A context's lock comes before the machine's: hold one context at a time. */

@@ -20,7 +20,7 @@ struct vfio_container *vfio_container_of(struct mem_file *file)
 	return file->ops == &container_ops ? container_of(file, struct vfio_container, file) : NULL;
 }
 
-/* Context: ctx->lock. */
+/* Context: vfio_container_lock(), for all that changes what is attached. */
 static int attach_function(struct vfio_container *c, struct vfio_group *group,
 			   struct siommu_pci *pci)
 {
@@ -38,7 +38,11 @@ static int attach_function(struct vfio_container *c, struct vfio_group *group,
 	rc = core_device_bind(c->ctx, hw, false, &member->dev);
 	if (rc)
 		goto err_free;
-	rc = core_device_attach(member->dev, IOMMU_NO_PASID, &pt_id);
+	/* Who nests has one group: a domain takes no device of another. */
+	if (c->domain)
+		rc = legacy_domain_add(c->domain, member->dev, &member->legacy);
+	else
+		rc = core_device_attach(member->dev, IOMMU_NO_PASID, &pt_id);
 	if (rc)
 		goto err_unbind;
 	LIST_INSERT_HEAD(&c->members, member, link);
@@ -54,7 +58,6 @@ err_free:
 	return rc == -EADDRINUSE ? -EINVAL : rc;
 }
 
-/* Context: ctx->lock. */
 static void detach_group(struct vfio_container *c, struct vfio_group *group)
 {
 	struct vfio_member *member, *next;
@@ -63,6 +66,8 @@ static void detach_group(struct vfio_container *c, struct vfio_group *group)
 		if (member->group != group)
 			continue;
 		LIST_REMOVE(member, link);
+		if (member->legacy)
+			legacy_domain_remove(member->legacy);
 		core_device_unbind(member->dev);
 		core_ctx_put(c->ctx);
 		base_free(&c->ctx->alloc, member, sizeof(*member));
@@ -78,7 +83,6 @@ static struct siommu_pci *next_function(struct vfio_group *group, struct siommu_
 	return pci;
 }
 
-/* Context: ctx->lock. */
 static int attach_group(struct vfio_container *c, struct vfio_group *group)
 {
 	struct siommu_pci *pci = NULL;
@@ -94,9 +98,11 @@ static int attach_group(struct vfio_container *c, struct vfio_group *group)
 	return rc;
 }
 
-/* Without groups there is no type, and nothing mapped. Context: ctx->lock. */
+/* Without groups there is no type, and nothing mapped. */
 static void unset_type(struct vfio_container *c)
 {
+	if (c->domain)
+		nesting_end(c);
 	core_object_remove(c->ctx, &c->ioas->obj);
 	c->ioas = NULL;
 	c->tracking = false;
@@ -136,12 +142,12 @@ int vfio_container_add(struct vfio_container *c, struct vfio_group *group)
 	rc = claim(c, group);
 	if (rc)
 		return rc;
-	pthread_mutex_lock(&c->ctx->lock);
+	vfio_container_lock(c);
 	if (c->ioas)
 		rc = attach_group(c, group);
 	if (!rc)
 		TAILQ_INSERT_HEAD(&c->groups, group, container_link);
-	pthread_mutex_unlock(&c->ctx->lock);
+	vfio_container_unlock(c);
 	if (rc) {
 		release(c, group);
 		return rc;
@@ -154,16 +160,22 @@ int vfio_container_add(struct vfio_container *c, struct vfio_group *group)
 void vfio_container_remove(struct vfio_container *c, struct vfio_group *group)
 {
 	set_container(group, NULL);
-	pthread_mutex_lock(&c->ctx->lock);
+	vfio_container_lock(c);
 	TAILQ_REMOVE(&c->groups, group, container_link);
 	if (c->ioas) {
 		detach_group(c, group);
 		if (TAILQ_EMPTY(&c->groups))
 			unset_type(c);
 	}
-	pthread_mutex_unlock(&c->ctx->lock);
+	vfio_container_unlock(c);
 	release(c, group);
 	mem_file_put(&c->file);
+}
+
+/* Does the type stand for what it did in 2020? Since 7.1 it has no meaning. */
+static bool is_nesting(struct vfio_container *c, u64 type)
+{
+	return type == VFIO_TYPE1_NESTING_IOMMU && c->ctx->machine->iommu_2020 != SIOMMU_2020_OFF;
 }
 
 /* What type1 answers, with or without an IOAS. Context: ctx->lock. */
@@ -174,6 +186,8 @@ static int check_extension(struct vfio_container *c, u64 extension)
 	case VFIO_TYPE1v2_IOMMU:
 	case VFIO_UNMAP_ALL:
 		return 1;
+	case VFIO_TYPE1_NESTING_IOMMU:
+		return is_nesting(c, extension);
 	case VFIO_DMA_CC_IOMMU:
 		return c->ioas && type1_is_coherent(c->ioas);
 	default:
@@ -202,26 +216,52 @@ err_detach:
 	return rc;
 }
 
-/* Context: ctx->lock. */
+/* An address space of the type, with nothing attached. Context: vfio_container_lock(). */
+static int begin_type(struct vfio_container *c, struct siommu_task *task, u64 type)
+{
+	int rc;
+
+	rc = core_ioas_alloc(c->ctx, &c->ioas);
+	if (rc)
+		return rc;
+	core_object_publish(c->ctx, &c->ioas->obj);
+	c->ctx->careful = task->space->direct && task->space->ops->find_vma;
+	c->v2 = type != VFIO_TYPE1_IOMMU;
+	c->dma_avail = VFIO_MAX_MAPPINGS;
+	rc = is_nesting(c, type) ? nesting_begin(c) : 0;
+	if (rc)
+		unset_type(c);
+	return rc;
+}
+
+/* Context: vfio_container_lock(). */
 static int set_type(struct vfio_container *c, struct siommu_task *task, u64 type)
 {
 	int rc;
 
 	if (TAILQ_EMPTY(&c->groups) || c->ioas)
 		return -EINVAL;
-	/* VFIO_TYPE1_NESTING_IOMMU is a number without meaning since 7.1. */
-	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU)
+	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU && !is_nesting(c, type))
 		return -ENODEV;
-	rc = core_ioas_alloc(c->ctx, &c->ioas);
+	rc = begin_type(c, task, type);
 	if (rc)
 		return rc;
-	core_object_publish(c->ctx, &c->ioas->obj);
-	c->ctx->careful = task->space->direct && task->space->ops->find_vma;
-	c->v2 = type == VFIO_TYPE1v2_IOMMU;
-	c->dma_avail = VFIO_MAX_MAPPINGS;
 	rc = attach_all(c);
 	if (rc)
 		unset_type(c);
+	return rc;
+}
+
+static long do_set_type(struct vfio_container *c, struct siommu_task *task, u64 type)
+{
+	int rc;
+
+	rc = is_nesting(c, type) ? nesting_prepare(c, task) : 0;
+	if (rc)
+		return rc;
+	vfio_container_lock(c);
+	rc = set_type(c, task, type);
+	vfio_container_unlock(c);
 	return rc;
 }
 
@@ -233,10 +273,12 @@ static long container_ioctl(struct mem_file *file, struct siommu_task *task, uns
 
 	if (request == VFIO_GET_API_VERSION)
 		return VFIO_API_VERSION;
-	pthread_mutex_lock(&c->ctx->lock);
 	if (request == VFIO_SET_IOMMU)
-		rc = set_type(c, task, arg);
-	else if (request == VFIO_CHECK_EXTENSION)
+		return do_set_type(c, task, arg);
+	if (nesting_has_request(c, request))
+		return nesting_ioctl(c, task, request, arg);
+	pthread_mutex_lock(&c->ctx->lock);
+	if (request == VFIO_CHECK_EXTENSION)
 		rc = check_extension(c, arg);
 	else
 		rc = c->ioas ? type1_ioctl(c, task, request, arg) : -EINVAL;
@@ -251,6 +293,7 @@ static void container_release(struct mem_file *file)
 	struct siommu_machine *machine = c->ctx->machine;
 
 	mem_file_destroy(&c->file);
+	nesting_release(c);
 	core_ctx_close(c->ctx);
 	base_free(&machine->alloc, c, sizeof(*c));
 }

@@ -14,6 +14,7 @@
 
 #include <linux/pci_regs.h>
 
+#include "container.h"
 #include "core/hwpt.h"
 #include "vfio.h"
 
@@ -200,6 +201,18 @@ static void settle(struct siommu_pci *pci)
 		pthread_cond_wait(&pci->bus->settled, &pci->bus->lock);
 }
 
+/* In a nesting container it is attached already, and who opens it gets its faults. */
+static int take_faults(struct vfio_open *open)
+{
+	struct vfio_container *c = open->group->container;
+	struct legacy_dev *dev;
+
+	pthread_mutex_lock(&c->ctx->lock);
+	dev = legacy_domain_find(c->domain, open->pci->dev->dev);
+	pthread_mutex_unlock(&c->ctx->lock);
+	return dev ? vfio_faults_start(open, dev) : -ENODEV;
+}
+
 /* The function is claimed. */
 static int start_attached(struct vfio_open *open, struct core_ctx *ctx, u32 pt_id)
 {
@@ -212,7 +225,7 @@ static int start_attached(struct vfio_open *open, struct core_ctx *ctx, u32 pt_i
 	set_binding(open, dev);
 	rc = start(open);
 	if (!rc)
-		rc = attach(open, IOMMU_NO_PASID, &pt_id);
+		rc = pt_id ? attach(open, IOMMU_NO_PASID, &pt_id) : take_faults(open);
 	if (rc) {
 		quiesce(open);
 		set_binding(open, NULL);
@@ -396,6 +409,7 @@ static void device_release(struct mem_file *file)
 	struct vfio_bus *bus = open->pci->bus;
 
 	if (dev) {
+		vfio_faults_stop(open);
 		quiesce(open);
 		set_binding(open, NULL);
 		leave(dev);
@@ -518,8 +532,8 @@ static long get_info(struct vfio_open *open, struct siommu_task *task, u64 arg)
 		return -EINVAL;
 	room = info.argsz;
 	info.flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
-	info.num_regions = VFIO_NUM_REGIONS;
-	info.num_irqs = VFIO_NUM_IRQS;
+	info.num_regions = open->faults ? VFIO_RESPONSE_REGION_INDEX + 1 : VFIO_NUM_REGIONS;
+	info.num_irqs = open->faults ? VFIO_FAULT_IRQ_INDEX + 1 : VFIO_NUM_IRQS;
 	rc = add_info_cap(open, task, arg, &info);
 	if (rc)
 		return rc;

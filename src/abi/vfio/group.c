@@ -313,18 +313,23 @@ static int match(struct vfio_group *group, const char *name, struct siommu_pci *
 	return rc;
 }
 
-/* The IOAS that functions of the group are attached to. With group->lock. */
+/*
+ * The IOAS that functions of the group are attached to; 0 if the container sees to that. With
+ * group->lock.
+ */
 static int get_ioas(struct vfio_group *group, struct core_ctx **ctx, u32 *pt_id)
 {
 	struct core_ioas *ioas;
+	bool nests;
 
 	if (!has_iommu(group))
 		return -EINVAL;
 	*ctx = group->container ? group->container->ctx : group->iommufd;
 	pthread_mutex_lock(&(*ctx)->lock);
 	ioas = group->container ? group->container->ioas : (*ctx)->vfio_ioas;
+	nests = group->container && group->container->domain;
 	if (ioas)
-		*pt_id = ioas->obj.id;
+		*pt_id = nests ? 0 : ioas->obj.id;
 	pthread_mutex_unlock(&(*ctx)->lock);
 	if (!ioas)
 		return group->container ? -EINVAL : -ENODEV;

@@ -2,9 +2,9 @@
 /*
  * Interrupts of a device: which of its program's eventfds each leads to.
  *
- * One of INTx, MSI and MSI-X is set up at a time; ERR and REQ are apart from them. INTx is
- * a level: when it is raised the program is told once, and the pin is masked until the
- * program says that it has served it. If it is still raised then, that is said again at
+ * One of INTx, MSI and MSI-X is set up at a time; ERR, REQ and faults are apart from them.
+ * INTx is a level: when it is raised the program is told once, and the pin is masked until
+ * the program says that it has served it. If it is still raised then, that is said again at
  * once.
  *
  * All vectors of MSI-X exist from the moment that one is used, so more can be added later
@@ -64,6 +64,7 @@ void vfio_irq_init(struct vfio_open *open)
 	open->irq_index = VFIO_NUM_IRQS;
 	open->err = -1;
 	open->req = -1;
+	open->fault = -1;
 }
 
 void vfio_irq_start(struct vfio_open *open)
@@ -87,6 +88,11 @@ static unsigned int irq_count(const struct vfio_open *open, u32 index)
 	}
 }
 
+static unsigned int num_irqs(const struct vfio_open *open)
+{
+	return open->faults ? VFIO_FAULT_IRQ_INDEX + 1 : VFIO_NUM_IRQS;
+}
+
 long vfio_irq_info(struct vfio_open *open, struct siommu_task *task, u64 arg)
 {
 	const u32 minsz = offsetofend(struct vfio_irq_info, count);
@@ -96,8 +102,10 @@ long vfio_irq_info(struct vfio_open *open, struct siommu_task *task, u64 arg)
 	rc = task_copy_in(task, &info, arg, minsz);
 	if (rc)
 		return rc;
-	if (info.argsz < minsz || info.index >= VFIO_NUM_IRQS)
+	if (info.argsz < minsz || info.index >= num_irqs(open))
 		return -EINVAL;
+	if (info.index == VFIO_FAULT_IRQ_INDEX)
+		return vfio_faults_irq_info(task, arg, info.argsz);
 	info.flags = VFIO_IRQ_INFO_EVENTFD;
 	info.count = irq_count(open, info.index);
 	if (info.index == VFIO_PCI_INTX_IRQ_INDEX)
@@ -201,7 +209,15 @@ void vfio_irq_release(struct vfio_open *open)
 	disable(open);
 	set_trigger(open, &open->err, -1);
 	set_trigger(open, &open->req, -1);
+	set_trigger(open, &open->fault, -1);
 	pthread_mutex_unlock(&open->irq_lock);
+}
+
+void vfio_irq_fault(struct vfio_open *open)
+{
+	pthread_mutex_lock(&open->sink_lock);
+	vfio_signal(open->pci->bus, open->fault);
+	pthread_mutex_unlock(&open->sink_lock);
 }
 
 static void intx_mask(struct vfio_open *open)
@@ -406,7 +422,7 @@ static long set_msi_trigger(struct vfio_open *open, const struct vfio_set *set)
 	return 0;
 }
 
-/* ERR and REQ: a trigger, and nothing else. */
+/* ERR, REQ and faults: a trigger, and nothing else. */
 static long set_single(struct vfio_open *open, const struct vfio_set *set, int *trigger)
 {
 	int own, rc;
@@ -455,6 +471,8 @@ static long apply(struct vfio_open *open, const struct vfio_set *set)
 		return set_single(open, set, &open->err);
 	case VFIO_PCI_REQ_IRQ_INDEX:
 		return set_single(open, set, &open->req);
+	case VFIO_FAULT_IRQ_INDEX:
+		return set_single(open, set, &open->fault);
 	default:
 		return set_msi_trigger(open, set);
 	}
@@ -466,7 +484,7 @@ static ssize_t check(const struct vfio_open *open, const struct vfio_set_head *h
 	unsigned int have;
 	size_t each;
 
-	if (head->argsz < sizeof(*head) || head->index >= VFIO_NUM_IRQS ||
+	if (head->argsz < sizeof(*head) || head->index >= num_irqs(open) ||
 	    head->count >= UINT32_MAX - head->start ||
 	    head->flags & ~(u32)(VFIO_IRQ_SET_DATA_TYPE_MASK | VFIO_IRQ_SET_ACTION_TYPE_MASK))
 		return -EINVAL;

@@ -169,6 +169,8 @@ ssize_t vfio_region_read(struct vfio_open *open, struct siommu_task *task, u64 u
 		return 0;
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
 		return read_config(open, task, ubuf, n, offset & OFFSET_MASK);
+	if (vfio_faults_has_region(open, index))
+		return vfio_faults_read(open, task, ubuf, n, index, offset & OFFSET_MASK);
 	return read_bar(open, task, ubuf, n, index, offset & OFFSET_MASK);
 }
 
@@ -181,6 +183,8 @@ ssize_t vfio_region_write(struct vfio_open *open, struct siommu_task *task, u64 
 		return 0;
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
 		return write_config(open, task, ubuf, n, offset & OFFSET_MASK);
+	if (vfio_faults_has_region(open, index))
+		return vfio_faults_write(open, task, ubuf, n, index, offset & OFFSET_MASK);
 	return write_bar(open, task, ubuf, n, index, offset & OFFSET_MASK);
 }
 
@@ -272,6 +276,8 @@ int vfio_region_mmap(struct vfio_open *open, u64 length, u64 offset, int prot,
 	int rc;
 
 	(void)prot;
+	if (vfio_faults_has_region(open, index))
+		return vfio_faults_mmap(open, index, start, length, out);
 	if (!bar || bar->memfd < 0 || !length || start % PAGE_BYTES)
 		return -EINVAL;
 	length = length > bar->bytes ? length : align_up(length, PAGE_BYTES);
@@ -299,6 +305,8 @@ struct region_caps {
 	size_t bytes;
 	struct vfio_info_cap_header *last;
 };
+
+_Static_assert(sizeof(((struct region_caps *)0)->buf) >= VFIO_FAULT_CAPS_BYTES, "room for faults'");
 
 static void *add_cap(struct region_caps *caps, u16 id, size_t bytes)
 {
@@ -377,7 +385,10 @@ static int fill_info(const struct vfio_open *open, struct vfio_region_info *info
 		info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 		break;
 	default:
-		return -EINVAL;
+		if (!vfio_faults_has_region(open, info->index))
+			return -EINVAL;
+		caps->bytes = vfio_faults_region_info(open, info, caps->buf);
+		break;
 	}
 	info->offset = (u64)info->index << VFIO_REGION_SHIFT;
 	return 0;

@@ -14,6 +14,8 @@ static unsigned long long counter(const struct pci_func *func, enum pci_counter 
 
 static void show_holder(const struct siommu_pci *pci, FILE *out)
 {
+	unsigned int doorbells;
+
 	if (pci->unbound)
 		fprintf(out, "bound to no driver");
 	else if (pci->bound && pci->bound->group)
@@ -24,8 +26,12 @@ static void show_holder(const struct siommu_pci *pci, FILE *out)
 		fprintf(out, "open, not bound");
 	else
 		fprintf(out, "not open");
-	if (pci->group->container)
-		fprintf(out, ", group in a container");
+	if (!pci->group->container)
+		return;
+	fprintf(out, ", group in a container");
+	doorbells = atomic_load(&pci->group->container->nmsis);
+	if (doorbells)
+		fprintf(out, " with %u doorbell%s of a guest", doorbells, doorbells == 1 ? "" : "s");
 }
 
 static void show_state(struct pci_func *func, FILE *out)

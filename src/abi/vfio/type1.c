@@ -27,8 +27,8 @@ static u64 bitmap_bytes(u64 npages)
 	return align_up(npages, 64) / 8;
 }
 
-/* The unit of mappings, and of dirty bits: the smallest page. */
-static u64 page_bytes(struct vfio_container *c)
+/* Of dirty bits too. */
+u64 type1_page_bytes(struct vfio_container *c)
 {
 	return (u64)1 << lowest_bit(type1_page_sizes(c->ioas));
 }
@@ -50,9 +50,10 @@ static int put_caps(struct vfio_container *c, struct type1_caps *w)
 {
 	int rc;
 
-	rc = put_migration(w, page_bytes(c));
+	rc = put_migration(w, type1_page_bytes(c));
+	/* Of two capabilities with one number: what was there when there were such containers. */
 	if (!rc)
-		rc = type1_put_dma_avail(w, c->dma_avail);
+		rc = c->domain ? nesting_put_cap(c, w) : type1_put_dma_avail(w, c->dma_avail);
 	if (!rc)
 		rc = type1_put_iova_ranges(w, c->ioas);
 	return rc;
@@ -107,7 +108,7 @@ static int check_map(struct vfio_container *c, const struct vfio_iommu_type1_dma
 		map->prot |= IOMMU_PROT_WRITE;
 	if (!map->prot)
 		return -EINVAL;
-	if (!is_aligned(cmd->size | cmd->iova | cmd->vaddr, page_bytes(c)))
+	if (!is_aligned(cmd->size | cmd->iova | cmd->vaddr, type1_page_bytes(c)))
 		return -EINVAL;
 	if (area_first(c->ioas, cmd->iova, last))
 		return -EEXIST;
@@ -139,7 +140,7 @@ static int map_dma(struct vfio_container *c, struct siommu_task *task, u64 arg)
 	rc = check_map(c, &cmd, &map);
 	if (rc)
 		return rc;
-	if (c->tracking && cmd.size / page_bytes(c) > MAX_BITMAP_PAGES)
+	if (c->tracking && cmd.size / type1_page_bytes(c) > MAX_BITMAP_PAGES)
 		return -EINVAL;
 	rc = mem_device_find(task->space, cmd.vaddr, cmd.size, &fd, &start);
 	if (!rc)
@@ -187,7 +188,7 @@ static int check_bitmap(const struct vfio_bitmap *bitmap, u64 bytes)
 static int put_dirty(struct vfio_container *c, struct siommu_task *task,
 		     const struct vfio_bitmap *bitmap, const struct core_area *area, u64 base)
 {
-	unsigned int lg2 = lowest_bit(page_bytes(c));
+	unsigned int lg2 = lowest_bit(type1_page_bytes(c));
 	u64 first = (area_iova(area) - base) >> lg2;
 	u64 end = first + (area_length(area) >> lg2);
 	u64 uptr = (uintptr_t)bitmap->data;
@@ -232,7 +233,7 @@ struct unmap {
 static int check_unmap(struct vfio_container *c, const struct vfio_iommu_type1_dma_unmap *cmd,
 		       struct unmap *unmap)
 {
-	u64 bytes = page_bytes(c);
+	u64 bytes = type1_page_bytes(c);
 
 	if (!is_aligned(cmd->iova, bytes))
 		return -EINVAL;
@@ -327,7 +328,7 @@ static int unmap_dma(struct vfio_container *c, struct siommu_task *task, u64 arg
 static int start_tracking(struct vfio_container *c)
 {
 	struct core_area *area;
-	u64 bytes = page_bytes(c);
+	u64 bytes = type1_page_bytes(c);
 
 	if (c->tracking)
 		return 0;
@@ -341,7 +342,7 @@ static int start_tracking(struct vfio_container *c)
 static int get_bitmap(struct vfio_container *c, struct siommu_task *task, u64 arg, u32 room)
 {
 	struct vfio_iommu_type1_dirty_bitmap_get get;
-	u64 bytes = page_bytes(c);
+	u64 bytes = type1_page_bytes(c);
 	struct core_area *area;
 	u64 last;
 	int rc;

@@ -36,7 +36,9 @@
 
 struct vfio_bus;
 struct vfio_container;
+struct legacy_dev;
 struct vfio_dmabuf;
+struct vfio_faults;
 struct vfio_group;
 struct vfio_open;
 
@@ -44,6 +46,11 @@ struct vfio_open;
 #define VFIO_REGION_SHIFT 40
 #define VFIO_NUM_REGIONS  VFIO_PCI_NUM_REGIONS
 #define VFIO_NUM_IRQS	  VFIO_PCI_NUM_IRQS
+
+/* What devices in nesting containers have besides: fault_region.c. */
+#define VFIO_FAULT_REGION_INDEX	   VFIO_NUM_REGIONS
+#define VFIO_RESPONSE_REGION_INDEX (VFIO_NUM_REGIONS + 1)
+#define VFIO_FAULT_IRQ_INDEX	   VFIO_NUM_IRQS
 
 /**
  * struct siommu_pci - a PCI function on the bus
@@ -186,9 +193,12 @@ struct vfio_bus {
  * @unmask: what waits for the eventfd that unmasks; NULL for none. Under @irq_lock
  * @err: trigger of VFIO_PCI_ERR_IRQ_INDEX
  * @req: trigger of VFIO_PCI_REQ_IRQ_INDEX
+ * @fault: trigger of VFIO_FAULT_IRQ_INDEX
  * @low_power: LOW_POWER_ENTRY was asked for; changes under pci->export_lock
  * @wakeup: eventfd for the end of that; -1 for none
  * @migration: state of migration.c; NULL while unused
+ * @faults: state of fault_region.c; NULL unless it is in a nesting container. Fixed from the
+ *	first call until the last
  */
 struct vfio_open {
 	struct mem_file file;
@@ -208,9 +218,11 @@ struct vfio_open {
 	struct vfio_unmask *unmask;
 	int err;
 	int req;
+	int fault;
 	_Atomic bool low_power;
 	int wakeup;
 	struct vfio_migration *migration;
+	struct vfio_faults *faults;
 };
 
 /* bus.c */
@@ -254,8 +266,8 @@ void vfio_end_reset(struct siommu_pci *pci);
 int vfio_cdev_open(struct siommu_pci *pci, struct mem_file **out) __must_check;
 
 /*
- * Open through @group, bound to @ctx and attached to @pt_id of it. Caller holds
- * group->lock, and has seen to it that the function stays.
+ * Open through @group, bound to @ctx and attached to @pt_id of it, if that is not 0. Caller
+ * holds group->lock, and has seen to it that the function stays.
  */
 int vfio_device_open(struct siommu_pci *pci, struct vfio_group *group, struct core_ctx *ctx,
 		     u32 pt_id, struct mem_file **out) __must_check;
@@ -302,11 +314,45 @@ void vfio_irq_intx_disable(struct vfio_open *open, bool disable);
 /* The function was reset: set it up as it was. Caller holds open->irq_lock. */
 void vfio_irq_restore(struct vfio_open *open);
 
+/* A fault is in the ring: tell the program. Takes sink_lock. */
+void vfio_irq_fault(struct vfio_open *open);
+
 /* Let go of all triggers. */
 void vfio_irq_release(struct vfio_open *open);
 
 /* Take the function's interrupts; before that they go nowhere. */
 void vfio_irq_start(struct vfio_open *open);
+
+/*
+ * fault_region.c: take the faults of the device, which is @dev in its container's domain, and
+ * have regions and an interrupt for them; @dev stays until vfio_faults_stop(). Before the
+ * first call to the opening, and after the last. Return: 0; -EBUSY if somebody else takes
+ * them; -ENOMEM; -EMFILE.
+ */
+int vfio_faults_start(struct vfio_open *open, struct legacy_dev *dev) __must_check;
+
+/*
+ * Take no more: who waits for a page gets the answer that there is none, so a reset need not
+ * wait for the program. Nothing happens without vfio_faults_start().
+ */
+void vfio_faults_stop(struct vfio_open *open);
+
+/* The calls to its regions; index is one of them. As region.c's for the others. */
+bool vfio_faults_has_region(const struct vfio_open *open, u64 index);
+ssize_t vfio_faults_read(struct vfio_open *open, struct siommu_task *task, u64 ubuf, size_t n,
+			 u64 index, u64 pos);
+ssize_t vfio_faults_write(struct vfio_open *open, struct siommu_task *task, u64 ubuf, size_t n,
+			  u64 index, u64 pos);
+int vfio_faults_mmap(struct vfio_open *open, u64 index, u64 start, u64 length,
+		     struct mem_mapping *out);
+
+/* Fill in size, flags and, at @caps, the chain. Return: bytes of that. */
+#define VFIO_FAULT_CAPS_BYTES 64
+size_t vfio_faults_region_info(const struct vfio_open *open, struct vfio_region_info *info,
+			       void *caps);
+
+/* VFIO_DEVICE_GET_IRQ_INFO of its interrupt; @argsz has been checked as for others. */
+long vfio_faults_irq_info(struct siommu_task *task, u64 arg, u32 argsz);
 
 /* eventfd.c */
 void vfio_signaller_init(struct vfio_signaller *signaller);

@@ -35,21 +35,38 @@ static struct {
 	struct siommu_device *dev[MAX_FUNCTIONS];
 	struct siommu_pci *pci[MAX_FUNCTIONS];
 	unsigned int n;
+	struct siommu_device_params able;
 } pci_rig;
 
-/* A machine keeps its bus, so that does not count as left behind. */
-static inline void pci_rig_begin(void)
+/*
+ * Functions behind this IOMMU; they have the PASIDs, ATS and page requests of @able. A
+ * machine keeps its bus, so that does not count as left behind.
+ */
+static inline void pci_rig_begin_with(const char *model, const char *options,
+				      const struct siommu_device_params *able)
 {
-	const struct siommu_unit_params params = { .size = sizeof(params), .model = "vtd" };
+	const struct siommu_unit_params params = {
+		.size = sizeof(params),
+		.model = model,
+		.options = options,
+	};
 	size_t before = fixture_blocks();
 	int fd;
 
 	memset(&pci_rig, 0, sizeof(pci_rig));
+	pci_rig.able = *able;
 	fd = siommu_vfio_open(machine, "/dev/vfio/vfio", 0);
 	ASSERT_TRUE(fd >= 0);
 	ASSERT_OK(siommu_vfio_close(machine, fd));
 	fixture.blocks += fixture_blocks() - before;
 	ASSERT_OK(siommu_unit_create(machine, &params, NULL, 0, &pci_rig.unit));
+}
+
+static inline void pci_rig_begin(void)
+{
+	static const struct siommu_device_params plain;
+
+	pci_rig_begin_with("vtd", NULL, &plain);
 }
 
 /* A function at 0000:00:<2 + number>.0; @group 0: in a group of its own. */
@@ -62,6 +79,10 @@ static inline struct siommu_pci *pci_rig_add(uint32_t group, const char *options
 		.group = group,
 		.unit = pci_rig.unit,
 		.requester = (2 + n) << 3,
+		.pasid_bits = pci_rig.able.pasid_bits,
+		.ats = pci_rig.able.ats,
+		.page_requests = pci_rig.able.page_requests,
+		.stall = pci_rig.able.stall,
 	};
 	const struct siommu_pci_params params = {
 		.size = sizeof(params),

@@ -35,7 +35,6 @@ TEST_BOTH(what_is_answered_without_a_type)
 	EXPECT_RC(1, vcall_value(container, VFIO_CHECK_EXTENSION, VFIO_UNMAP_ALL));
 	EXPECT_RC(0, vcall_value(container, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU));
 	EXPECT_RC(0, vcall_value(container, VFIO_CHECK_EXTENSION, VFIO_UPDATE_VADDR));
-	EXPECT_RC(0, vcall_value(container, VFIO_CHECK_EXTENSION, VFIO_TYPE1_NESTING_IOMMU));
 	EXPECT_RC(0, vcall_value(container, VFIO_CHECK_EXTENSION, VFIO_SPAPR_TCE_IOMMU));
 	EXPECT_RC(0, vcall_value(container, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU));
 	EXPECT_RC(0, vcall_value(container, VFIO_CHECK_EXTENSION, 12345));
@@ -58,7 +57,6 @@ TEST_BOTH(a_type_needs_a_group_and_is_set_once)
 	group = vopen_ok("/dev/vfio/0");
 	EXPECT_RC(-EINVAL, vcall_value(container, VFIO_SET_IOMMU, TYPE1V2));
 	ASSERT_OK(set_container(group, container));
-	EXPECT_RC(-ENODEV, vcall_value(container, VFIO_SET_IOMMU, VFIO_TYPE1_NESTING_IOMMU));
 	EXPECT_RC(-ENODEV, vcall_value(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
 	EXPECT_RC(-ENODEV, vcall_value(container, VFIO_SET_IOMMU, VFIO_SPAPR_TCE_IOMMU));
 	EXPECT_RC(-ENODEV, vcall_value(container, VFIO_SET_IOMMU, 0));

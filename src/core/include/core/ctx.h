@@ -22,6 +22,7 @@
 #include "base/alloc.h"
 #include "base/idtable.h"
 #include "base/log.h"
+#include "core/pasid.h"
 #include "iommu/iommu.h"
 #include "mem/space.h"
 #include "mem/task.h"
@@ -88,6 +89,9 @@ struct core_object {
  * @mock: the mock IOMMU, with the test interface
  * @none: stands for the lack of an IOMMU
  * @spaces: this process, trusted and checked; made when first needed
+ * @pasids: PASIDs that are given out for the whole machine
+ * @iommu_2020: how the IOMMU user API of 2020 is served
+ * @prq_timeout_ms: of that: how long a page request waits for its response; 0 for ever
  * @bus: its PCI functions, made with the first; covered by @lock
  * @bus_end: ends @bus; nobody uses it any more
  * @bus_show: prints its functions; takes the locks it needs
@@ -108,6 +112,9 @@ struct siommu_machine {
 	struct iommu_unit *mock;
 	struct iommu_unit *none;
 	struct mem_space *spaces[2];
+	struct core_pasid_space pasids;
+	enum siommu_2020 iommu_2020;
+	unsigned int prq_timeout_ms;
 	struct vfio_bus *bus;
 	void (*bus_end)(struct vfio_bus *bus);
 	void (*bus_show)(struct vfio_bus *bus, FILE *out);
