@@ -15,7 +15,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 [ -z "$keep" ] || mkdir -p "$keep"
 
-total=9
+total=10
 number=0
 wrong=0
 
@@ -49,6 +49,7 @@ bench pt_bench "$build/bench/pt_bench"
 # shellcheck disable=SC2046
 bench in_process "$build/bench/iommufd_bench" $(json in_process)
 bench data_path "$build/bench/dma_bench"
+bench address_spaces "$build/bench/spaces_bench"
 # shellcheck disable=SC2046,SC2086
 bench through_server $pin "$build/tools/softiommu" run --iommu mock -- \
     "$build/bench/iommufd_bench" --server $(json through_server)

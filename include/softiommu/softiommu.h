@@ -11,5 +11,6 @@
 #include <softiommu/machine.h>
 #include <softiommu/pci.h>
 #include <softiommu/vfio.h>
+#include <softiommu/view.h>
 
 #endif
