@@ -108,7 +108,7 @@ SIOMMU_API void siommu_machine_used(struct siommu_machine *machine, size_t *byte
 /**
  * struct siommu_unit_params - how to make an IOMMU
  * @size: sizeof(struct siommu_unit_params) of the caller
- * @model: "vtd", "smmuv3" or "amd"
+ * @model: "vtd", "smmuv3" or "amd", or one that was registered (softiommu/model.h)
  * @options: "name=value,...", as for softiommu run --iommu; NULL for defaults
  * @name: for listings; copied; at most 31 bytes; NULL for the model's
  */

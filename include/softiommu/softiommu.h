@@ -9,6 +9,7 @@
 #include <softiommu/dma.h>
 #include <softiommu/legacy.h>
 #include <softiommu/machine.h>
+#include <softiommu/model.h>
 #include <softiommu/pci.h>
 #include <softiommu/vfio.h>
 #include <softiommu/view.h>

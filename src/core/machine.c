@@ -8,6 +8,7 @@
 
 #include <softiommu/device.h>
 #include <softiommu/machine.h>
+#include <softiommu/model.h>
 
 #include "core/ctx.h"
 #include "core/device.h"
@@ -15,6 +16,7 @@
 #include "iommu/mock.h"
 #include "iommu/models.h"
 #include "iommu/none.h"
+#include "iommu/plugin.h"
 
 /* Read parameters of a caller that may be older or newer than this library. */
 static int read_params(const struct siommu_machine_params *from, struct siommu_machine_params *to)
@@ -66,6 +68,7 @@ int siommu_machine_create(const struct siommu_machine_params *params, struct sio
 	LIST_INIT(&m->contexts);
 	TAILQ_INIT(&m->groups);
 	TAILQ_INIT(&m->units);
+	LIST_INIT(&m->plugins);
 	mem_host_init(&m->host, &m->alloc, &m->log);
 	rc = none_unit_create(&m->host, &m->none);
 	if (!rc && m->test_interface)
@@ -76,6 +79,14 @@ int siommu_machine_create(const struct siommu_machine_params *params, struct sio
 	}
 	*out = m;
 	return 0;
+}
+
+static void plugins_end(struct siommu_machine *m)
+{
+	struct plugin *plugin, *next;
+
+	LIST_FOREACH_SAFE(plugin, &m->plugins, link, next)
+		plugin_destroy(plugin);
 }
 
 void siommu_machine_destroy(struct siommu_machine *m)
@@ -90,6 +101,7 @@ void siommu_machine_destroy(struct siommu_machine *m)
 	for (i = 0; i < ARRAY_SIZE(m->spaces); i++)
 		if (m->spaces[i])
 			mem_space_put(m->spaces[i]);
+	plugins_end(m);
 	none_unit_destroy(m->none);
 	mock_unit_destroy(m->mock);
 	mem_host_destroy(&m->host);
@@ -137,11 +149,57 @@ static const struct iommu_model *model_find(const char *name)
 	return NULL;
 }
 
+/* Context: m->lock. */
+static struct plugin *plugin_find(struct siommu_machine *m, const char *name)
+{
+	struct plugin *plugin;
+
+	LIST_FOREACH(plugin, &m->plugins, link)
+		if (!strcmp(plugin->model.name, name))
+			return plugin;
+	return NULL;
+}
+
+int siommu_model_register(struct siommu_machine *m, const struct siommu_model *model)
+{
+	struct plugin *plugin;
+	int rc;
+
+	rc = plugin_create(&m->alloc, model, &plugin);
+	if (rc)
+		return rc;
+	pthread_mutex_lock(&m->lock);
+	if (model_find(plugin->model.name) || plugin_find(m, plugin->model.name))
+		rc = -EEXIST;
+	else
+		LIST_INSERT_HEAD(&m->plugins, plugin, link);
+	pthread_mutex_unlock(&m->lock);
+	if (rc)
+		plugin_destroy(plugin);
+	return rc;
+}
+
+/* A unit of one of the library's models, or of one that was registered. */
+static int unit_new(struct siommu_machine *m, const char *name, const char *options, char *error,
+		    size_t n, struct iommu_unit **out)
+{
+	const struct iommu_model *model = model_find(name);
+	struct plugin *plugin;
+
+	if (model)
+		return model->unit_create(&m->host, options, error, n, out);
+	pthread_mutex_lock(&m->lock);
+	plugin = plugin_find(m, name);
+	pthread_mutex_unlock(&m->lock);
+	if (!plugin)
+		return -EOPNOTSUPP;
+	return plugin_unit_create(plugin, &m->host, options, error, n, out);
+}
+
 int siommu_unit_create(struct siommu_machine *m, const struct siommu_unit_params *params,
 		       char *error, size_t n, struct siommu_unit **out)
 {
 	struct siommu_unit_params p = { 0 };
-	const struct iommu_model *model;
 	struct siommu_unit *unit;
 	char line[256];
 	int rc;
@@ -149,22 +207,20 @@ int siommu_unit_create(struct siommu_machine *m, const struct siommu_unit_params
 	if (params->size < offsetofend(struct siommu_unit_params, model))
 		return -EINVAL;
 	memcpy(&p, params, min_u64(params->size, sizeof(p)));
-	model = p.model ? model_find(p.model) : NULL;
-	if (!model)
+	if (!p.model)
 		return -EOPNOTSUPP;
 	unit = base_zalloc(&m->alloc, sizeof(*unit));
 	if (!unit)
 		return -ENOMEM;
 	snprintf(line, sizeof(line), "the model refuses these options");
-	rc = model->unit_create(&m->host, p.options ? p.options : "", line, sizeof(line),
-				&unit->unit);
+	rc = unit_new(m, p.model, p.options ? p.options : "", line, sizeof(line), &unit->unit);
 	if (rc) {
 		if (error && n)
 			snprintf(error, n, "%s", line);
 		base_free(&m->alloc, unit, sizeof(*unit));
 		return rc;
 	}
-	snprintf(unit->unit->name, sizeof(unit->unit->name), "%s", p.name ? p.name : model->name);
+	snprintf(unit->unit->name, sizeof(unit->unit->name), "%s", p.name ? p.name : p.model);
 	unit->machine = m;
 	pthread_mutex_lock(&m->lock);
 	TAILQ_INSERT_TAIL(&m->units, unit, link);

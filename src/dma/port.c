@@ -211,7 +211,8 @@ static bool chunk_used(const struct dma_port *port, unsigned int class, u64 i)
 static void drop_class(struct dma_port *port, unsigned int class, u64 first, u64 last)
 {
 	const u64 entries = tlb_bytes(&port->port, class) / sizeof(struct siommu_tlb_entry);
-	const u64 span = ((u64)1 << port->span_lg2[class]) - 1;
+	const unsigned int lg2 = port->span_lg2[class];
+	const u64 span = lg2 < 64 ? ((u64)1 << lg2) - 1 : U64_MAX;
 	const unsigned int shift = SIOMMU_TLB_SHIFT(class);
 	u64 page;
 

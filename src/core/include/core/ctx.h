@@ -83,6 +83,7 @@ struct core_object {
  * @contexts: struct core_ctx
  * @groups: struct siommu_group, the devices' groups
  * @units: struct siommu_unit, IOMMUs that were asked for
+ * @plugins: struct plugin, models that were registered; none goes before the machine
  * @next_group: number of the next group that is made for one device alone
  * @quota: bytes that one context may allocate
  * @test_interface: IOMMU_TEST_CMD is answered
@@ -106,6 +107,7 @@ struct siommu_machine {
 	LIST_HEAD(, core_ctx) contexts;
 	TAILQ_HEAD(, siommu_group) groups;
 	TAILQ_HEAD(, siommu_unit) units;
+	LIST_HEAD(, plugin) plugins;
 	u32 next_group;
 	size_t quota;
 	bool test_interface;

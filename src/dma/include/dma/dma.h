@@ -96,7 +96,8 @@ struct dma_leaf {
  * @lg2: the translation holds for the naturally aligned 2^lg2 bytes around
  *	@iova, which @hpa's lie in likewise; at least 12
  * @span_lg2: whoever invalidates any byte of the aligned 2^span_lg2 around @iova
- *	means this translation: the largest page that took part, at least @lg2
+ *	means this translation: the largest page that took part, at least @lg2; 64 is
+ *	everything there is
  * @perms: what it allows, dma_perms(); includes what was asked for. Write is
  *	left out if a write must be seen to set a dirty bit first
  * @interrupt: no memory: a write is an interrupt message, with @hpa as the
