@@ -200,15 +200,22 @@ static int run_joined(const char *path, char *const *argv)
 	return ret ? ret : exec_program(argv);
 }
 
+/* Is there an option that a server begins with? */
+static bool shapes_server(const struct server_options *o)
+{
+	return o->iommu || o->device || o->model || o->topology || o->grant || o->quota ||
+	       o->iommu_2020 || o->prq_timeout || o->pasid_quota || o->log;
+}
+
 static int run_with(const struct server_options *o, bool show, char **argv)
 {
 	struct server_params params;
 	int ret;
 
-	if (o->socket &&
-	    (o->iommu || o->device || o->topology || o->grant || o->quota || o->log))
+	if (o->socket && shapes_server(o))
 		return complain("run: --socket joins a running server: give --iommu, --device, "
-				"--topology, --grant, --quota and --log to its softiommu serve");
+				"--topology, --grant, --quota, --iommu-2020, --prq-timeout, "
+				"--pasid-quota and --log to its softiommu serve");
 	if (o->socket && show)
 		return complain("run: --show needs a server of its own: leave out --socket, or use "
 				"softiommu show");
@@ -288,6 +295,7 @@ const struct command cmd_run = {
 		"  softiommu run -- ./my-vmm --iommufd         only /dev/iommu\n"
 		"  softiommu run --iommu mock --show -- ./iommufd-test\n"
 		"  softiommu run --iommu vtd,aw=57,pri=on -- ./my-vmm\n"
+		"  softiommu run --iommu vtd,pri=on --device edu --prq-timeout 1 -- ./vmm-of-2020\n"
 		"  softiommu run --grant ipc_lock --quota 64M -- ./driver\n",
 	.run = run,
 };

@@ -236,7 +236,7 @@ static int walk(const struct walk_options *o, const char **args)
 	while (args && args[n])
 		n++;
 	if (o->iommu && !strcmp(o->iommu, "help")) {
-		print_models(stdout);
+		print_models(&(struct topology){ 0 }, stdout);
 		return 0;
 	}
 	if (o->iommu && o->socket)

@@ -31,6 +31,21 @@ static const struct {
 	{ "debug", LOG_DEBUG },
 };
 
+static const struct {
+	const char *name;
+	enum siommu_2020 rules;
+} revisions[] = {
+	{ "merged", SIOMMU_2020_MERGED },
+	{ "draft", SIOMMU_2020_DRAFT },
+	{ "off", SIOMMU_2020_OFF },
+};
+
+/* Seconds that a page request may wait, as the kernel's parameter had it. */
+#define MAX_PRQ_TIMEOUT 100
+
+/* PASIDs have 20 bits, and 0 is none. */
+#define MAX_PASIDS ((1u << 20) - 1)
+
 static int parse_capability(const char *name, unsigned long long *mask)
 {
 	size_t i;
@@ -101,6 +116,67 @@ static int parse_level(const char *name, int *level)
 	return complain("--log does not know \"%s\": give error, warning, info or debug", name);
 }
 
+static int parse_2020(const char *name, enum siommu_2020 *rules)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(revisions) / sizeof(revisions[0]); i++) {
+		if (!strcmp(name, revisions[i].name)) {
+			*rules = revisions[i].rules;
+			return 0;
+		}
+	}
+	return complain("--iommu-2020 does not know \"%s\": give merged, draft or off", name);
+}
+
+/* A number from @min to @max, and nothing else. */
+static bool parse_from_to(const char *text, unsigned int min, unsigned int max, unsigned int *n)
+{
+	uint64_t value;
+
+	if (!parse_number(text, &value) || value < min || value > max)
+		return false;
+	*n = (unsigned int)value;
+	return true;
+}
+
+static int parse_prq_timeout(const char *text, unsigned int *ms)
+{
+	unsigned int seconds;
+
+	if (!parse_from_to(text, 0, MAX_PRQ_TIMEOUT, &seconds))
+		return complain("--prq-timeout \"%s\": give seconds from 1 to %u, or 0 to let page "
+				"requests wait for ever",
+				text, MAX_PRQ_TIMEOUT);
+	*ms = seconds ? seconds * 1000 : SIOMMU_PRQ_FOREVER;
+	return 0;
+}
+
+static int parse_pasid_quota(const char *text, unsigned int *quota)
+{
+	if (!parse_from_to(text, 1, MAX_PASIDS, quota))
+		return complain("--pasid-quota \"%s\": give a number from 1 to %u, which are all "
+				"that there are",
+				text, MAX_PASIDS);
+	return 0;
+}
+
+static int parse_2020_options(const struct server_options *o, struct server_params *params)
+{
+	int ret = 0;
+
+	if (o->iommu_2020)
+		ret = parse_2020(o->iommu_2020, &params->iommu_2020);
+	if (!ret && o->prq_timeout)
+		ret = parse_prq_timeout(o->prq_timeout, &params->prq_timeout_ms);
+	if (!ret && o->pasid_quota)
+		ret = parse_pasid_quota(o->pasid_quota, &params->pasid_quota);
+	if (!ret && params->iommu_2020 == SIOMMU_2020_OFF && (o->prq_timeout || o->pasid_quota))
+		ret = complain("--iommu-2020 off leaves nothing for --prq-timeout and "
+			       "--pasid-quota: leave them out, or give merged or draft");
+	return ret;
+}
+
 static bool wants_help(char *const *values)
 {
 	for (; values && *values; values++)
@@ -135,20 +211,23 @@ bool server_options_parse(const struct server_options *o, struct server_params *
 	memset(params, 0, sizeof(*params));
 	params->quota = SERVER_QUOTA;
 	params->log_level = LOG_WARNING;
-	*status = 0;
-	if (wants_help(o->iommu) || wants_help(o->device)) {
+	*status = topology_load_models(&params->topology, o->model);
+	if (!*status && (wants_help(o->iommu) || wants_help(o->device))) {
 		if (wants_help(o->iommu))
-			print_models(stdout);
+			print_models(&params->topology, stdout);
 		if (wants_help(o->device))
 			print_devices(stdout);
+		server_params_free(params);
 		return false;
 	}
-	if (o->grant)
+	if (!*status && o->grant)
 		*status = parse_grant(o->grant, &params->grant);
 	if (!*status && o->quota)
 		*status = parse_quota(o->quota, &params->quota);
 	if (!*status && o->log)
 		*status = parse_level(o->log, &params->log_level);
+	if (!*status)
+		*status = parse_2020_options(o, params);
 	if (!*status)
 		*status = parse_machine(o, params);
 	if (*status)
@@ -174,9 +253,13 @@ void server_options_free(struct server_options *o)
 {
 	free_values(o->iommu);
 	free_values(o->device);
+	free_values(o->model);
 	free(o->topology);
 	free(o->grant);
 	free(o->quota);
+	free(o->iommu_2020);
+	free(o->prq_timeout);
+	free(o->pasid_quota);
 	free(o->log);
 	free(o->socket);
 }

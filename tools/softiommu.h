@@ -41,18 +41,26 @@ int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * struct server_options - the options that `run` and `serve` have in common
  * @iommu: each --iommu, in order; NULL at the end; NULL for none
  * @device: likewise each --device
+ * @model: likewise each --model
  * @topology: --topology
  * @grant: --grant
  * @quota: --quota
+ * @iommu_2020: --iommu-2020
+ * @prq_timeout: --prq-timeout
+ * @pasid_quota: --pasid-quota
  * @log: --log
  * @socket: --socket
  */
 struct server_options {
 	char **iommu;
 	char **device;
+	char **model;
 	char *topology;
 	char *grant;
 	char *quota;
+	char *iommu_2020;
+	char *prq_timeout;
+	char *pasid_quota;
 	char *log;
 	char *socket;
 };
@@ -64,6 +72,10 @@ struct server_options {
 	  "have this IOMMU: mock (the kernel's test interface), vtd, smmuv3 or amd; help lists " \
 	  "all with their options; more than one may be given",                                  \
 	  "MODEL[,NAME=VALUE...]" },                                                             \
+	{ "model", 0, POPT_ARG_ARGV, &(o).model, 0,                                              \
+	  "know the model of IOMMUs that is in this shared object (softiommu/model.h), for "     \
+	  "--iommu and --topology; more than one may be given",                                  \
+	  "FILE" },                                                                              \
 	{ "device", 0, POPT_ARG_ARGV, &(o).device, 0,                                            \
 	  "have this VFIO device: nvme, ioat, dsa, igb or edu, behind the first --iommu or a "   \
 	  "vtd; help lists all with their options; more than one may be given",                  \
@@ -74,6 +86,15 @@ struct server_options {
 	  "take every caller to have these capabilities, e.g. ipc_lock", "CAP[,CAP]" },          \
 	{ "quota", 0, POPT_ARG_STRING, &(o).quota, 0,                                            \
 	  "memory that one open /dev/iommu may use (default 1G, 0: no limit)", "BYTES" },        \
+	{ "iommu-2020", 0, POPT_ARG_STRING, &(o).iommu_2020, 0,                                  \
+	  "serve the IOMMU user API of 2020 by these rules: merged (default), draft or off",     \
+	  "RULES" },                                                                             \
+	{ "prq-timeout", 0, POPT_ARG_STRING, &(o).prq_timeout, 0,                                \
+	  "of that API: how long a page request waits for its response (default 10, 0: for "     \
+	  "ever)",                                                                               \
+	  "SECONDS" },                                                                           \
+	{ "pasid-quota", 0, POPT_ARG_STRING, &(o).pasid_quota, 0,                                \
+	  "of that API: PASIDs that one process may have (default 1000)", "N" },                 \
 	{ "log", 0, POPT_ARG_STRING, &(o).log, 0,                                                \
 	  "error, warning (default), info or debug", "LEVEL" },                                  \
 	{ "socket", 0, POPT_ARG_STRING, &(o).socket, 0, "the server's socket", "PATH" }

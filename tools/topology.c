@@ -6,6 +6,7 @@
  * A file is an INI file. Its reader, inih, tells neither line numbers nor
  * sections without lines, so we give it its lines ourselves and count them.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <ini.h>
 #include <stdarg.h>
@@ -17,11 +18,56 @@
 /* Longer lines inih would cut in two. */
 #define MAX_LINE 190
 
-void print_models(FILE *out)
+/* What --model looks for in a shared object. */
+#define MODEL_SYMBOL "siommu_model"
+
+void print_models(const struct topology *t, FILE *out)
 {
+	const struct siommu_model *model;
+	size_t i;
+
 	fputs("mock: the kernel's test interface (IOMMU_TEST_CMD) and its IOMMU; no options\n",
 	      out);
 	siommu_model_help(out);
+	for (i = 0; i < t->nmodels; i++) {
+		model = t->models[i].model;
+		fprintf(out, "%s: %s\n%s", model->name, model->summary, model->options);
+	}
+}
+
+/* What is printed of it before a machine has looked at it. */
+static bool can_be_shown(const struct siommu_model *model)
+{
+	return model->size >= offsetof(struct siommu_model, ops) && model->name && model->summary &&
+	       model->options;
+}
+
+static int load_model(struct topology *t, const char *path)
+{
+	struct topology_model *m = topology_add_model(t);
+	/* Without a slash it would be looked for among the system's libraries. */
+	char *file = print("%s%s", strchr(path, '/') ? "" : "./", path);
+
+	m->where = print("--model %s", path);
+	m->handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+	free(file);
+	if (!m->handle)
+		return complain("%s: cannot load it: %s", m->where, dlerror());
+	m->model = dlsym(m->handle, MODEL_SYMBOL);
+	if (!m->model || !can_be_shown(m->model))
+		return complain("%s: it has no \"const struct siommu_model " MODEL_SYMBOL
+				"\": see softiommu/model.h",
+				m->where);
+	return 0;
+}
+
+int topology_load_models(struct topology *t, char *const *paths)
+{
+	int ret = 0;
+
+	for (; paths && *paths && !ret; paths++)
+		ret = load_model(t, *paths);
+	return ret;
 }
 
 bool parse_number(const char *text, uint64_t *value)
@@ -121,7 +167,7 @@ int topology_check(const struct topology *t)
 	char error[TOPOLOGY_ERROR];
 	int rc;
 
-	if (!t->nunits)
+	if (!t->nunits && !t->nmodels)
 		return 0;
 	rc = siommu_machine_create(NULL, &machine);
 	if (rc)

@@ -9,6 +9,9 @@
 /* What has a name in a topology. */
 enum kind { KIND_NONE, KIND_UNIT, KIND_DEVICE };
 
+/* Load the models of @paths, NULL at the end. Return: 0, or EXIT_USAGE with a complaint. */
+int topology_load_models(struct topology *t, char *const *paths);
+
 /*
  * Add the IOMMU that @text, "MODEL[,name=value...]", asks for, and with @device one
  * device behind it that does nothing. Return: 0, or EXIT_USAGE with a complaint.
@@ -31,8 +34,8 @@ int topology_check(const struct topology *t);
 /* A number with 0x or without, and K, M, G or T after it; nothing else. */
 bool parse_number(const char *text, uint64_t *value);
 
-/* The models of IOMMUs with their options, and those of devices. */
-void print_models(FILE *out);
+/* The models of IOMMUs with their options, @t's own last, and those of devices. */
+void print_models(const struct topology *t, FILE *out);
 void print_devices(FILE *out);
 
 /*

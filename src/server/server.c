@@ -127,6 +127,9 @@ static int open_machine(struct srv *srv)
 		.log = log_line,
 		.log_level = srv->params->log_level,
 		.should_fail = fail_should,
+		.iommu_2020 = srv->params->iommu_2020,
+		.prq_timeout_ms = srv->params->prq_timeout_ms,
+		.pasid_quota = srv->params->pasid_quota,
 	};
 	char error[TOPOLOGY_ERROR];
 	int ret;

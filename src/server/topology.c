@@ -4,6 +4,7 @@
  * in a machine that it throws away, to complain before a server starts, and the
  * server does it in its own.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,12 @@ static void *grow(void *array, size_t count, size_t size)
 	}
 	memset(larger + count * size, 0, size);
 	return larger;
+}
+
+struct topology_model *topology_add_model(struct topology *t)
+{
+	t->models = grow(t->models, t->nmodels, sizeof(*t->models));
+	return &t->models[t->nmodels++];
 }
 
 struct topology_unit *topology_add_unit(struct topology *t)
@@ -50,9 +57,31 @@ void topology_free(struct topology *t)
 		free(t->devices[i].options);
 		free(t->devices[i].reserved);
 	}
+	for (i = 0; i < t->nmodels; i++) {
+		free(t->models[i].where);
+		if (t->models[i].handle)
+			dlclose(t->models[i].handle);
+	}
+	free(t->models);
 	free(t->units);
 	free(t->devices);
 	memset(t, 0, sizeof(*t));
+}
+
+static int build_model(struct siommu_machine *machine, const struct topology_model *m, char *error)
+{
+	int rc = siommu_model_register(machine, m->model);
+
+	if (rc == -EEXIST)
+		snprintf(error, TOPOLOGY_ERROR, "%s: there is a model \"%s\" already: leave one out",
+			 m->where, m->model->name);
+	else if (rc == -EINVAL)
+		snprintf(error, TOPOLOGY_ERROR,
+			 "%s: what it declares does not fit together: see softiommu/model.h",
+			 m->where);
+	else if (rc)
+		snprintf(error, TOPOLOGY_ERROR, "%s: cannot take it: %s", m->where, strerror(-rc));
+	return rc;
 }
 
 static int build_unit(struct siommu_machine *machine, const struct topology_unit *u,
@@ -70,7 +99,8 @@ static int build_unit(struct siommu_machine *machine, const struct topology_unit
 	rc = siommu_unit_create(machine, &params, line, sizeof(line), out);
 	if (rc == -EOPNOTSUPP)
 		snprintf(error, TOPOLOGY_ERROR,
-			 "%s: there is no model \"%s\": give vtd, smmuv3, amd, or --iommu mock",
+			 "%s: there is no model \"%s\": give vtd, smmuv3, amd, one that --model "
+			 "loads, or --iommu mock",
 			 u->where, u->model);
 	else if (rc == -EINVAL)
 		snprintf(error, TOPOLOGY_ERROR, "%s: %s (softiommu run --iommu help lists all)",
@@ -210,6 +240,7 @@ static int build_device(struct siommu_machine *machine, const struct topology_de
 int topology_build(struct siommu_machine *machine, const struct topology *t,
 		   struct topology_built *built, char *error)
 {
+	size_t i;
 	int rc = 0;
 
 	memset(built, 0, sizeof(*built));
@@ -220,6 +251,8 @@ int topology_build(struct siommu_machine *machine, const struct topology *t,
 		snprintf(error, TOPOLOGY_ERROR, "out of memory");
 		rc = -ENOMEM;
 	}
+	for (i = 0; !rc && i < t->nmodels; i++)
+		rc = build_model(machine, &t->models[i], error);
 	while (!rc && built->nunits < t->nunits) {
 		rc = build_unit(machine, &t->units[built->nunits], &built->units[built->nunits],
 				error);

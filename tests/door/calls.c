@@ -32,6 +32,7 @@ int __open64_2(const char *path, int flags);
 int __openat_2(int dirfd, const char *path, int flags);
 int __openat64_2(int dirfd, const char *path, int flags);
 
+/* Answers 001-03. */
 TEST(every_way_to_open)
 {
 	int fds[] = {

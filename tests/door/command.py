@@ -182,6 +182,42 @@ def grant_gives_capabilities():
     equal(0, granted.returncode)
 
 
+# A function of group 0 in a container that nests, and what a bind of too many bytes gives.
+NESTING = '''
+import fcntl, os, struct
+container, group = (os.open(path, os.O_RDWR) for path in ("/dev/vfio/vfio", "/dev/vfio/0"))
+def call(fd, number, arg):
+    try: return fcntl.ioctl(fd, number, arg)
+    except OSError as e: return -e.errno
+print(call(container, 0x3b65, 6))
+call(group, 0x3b68, struct.pack("i", container))
+print(call(container, 0x3b66, 6))
+pasids = [call(container, 0x3b76, struct.pack("4I", 16, 1, 1, 100)) for _ in range(4)]
+print([p if isinstance(p, int) and p < 0 else "taken" for p in pasids])
+bind = struct.pack("6I5Q", 100, 0, 92, 1, 1, 48, 0, 0, 1, 0, 0) + bytes(52)
+print(call(container, 0x3b77, bind))
+'''
+
+
+def nesting(*options):
+    result = softiommu("run", "--iommu", "vtd", "--device", "edu", *options, "--",
+                       sys.executable, "-c", NESTING)
+    equal((0, ""), (result.returncode, result.stderr))
+    return result.stdout.split("\n")[:-1]
+
+
+@test
+def the_api_of_2020_is_served_by_the_rules_that_were_asked_for():
+    # Given bytes, fcntl returns these, and not the result.
+    taken = ["taken"] * 4
+    equal(["1", "0", str(taken)], nesting()[:3])
+    equal(["1", "0", str(taken)], nesting("--iommu-2020", "merged", "--prq-timeout", "0")[:3])
+    assert nesting()[3] != "-7"
+    equal("-7", nesting("--iommu-2020", "draft")[3])
+    equal(["0", "-19"], nesting("--iommu-2020", "off")[:2])
+    equal(str(["taken", "taken", -28, -28]), nesting("--pasid-quota", "2")[2])
+
+
 @test
 def quota_bounds_a_context():
     script = f"{OPEN}\nn = 0\ntry:\n while n < 100000: {ALLOC}; n += 1\n" \
@@ -240,6 +276,14 @@ def command_lines_that_make_no_sense():
            ["walk", "--socket", "/x", "dev0", "page"], ["walk", "--socket", "/x", "dev0/x", "1"],
            ["walk", "--socket", "/x", "n" * 40, "1"], ["walk", "--bad"],
            ["run", "--quota", "12x", "--", "true"], ["run", "--quota", "-1", "--", "true"],
+           ["run", "--iommu-2020", "new", "--", "true"],
+           ["run", "--prq-timeout", "101", "--", "true"],
+           ["run", "--prq-timeout", "-1", "--", "true"],
+           ["run", "--prq-timeout", "1s", "--", "true"],
+           ["run", "--pasid-quota", "0", "--", "true"],
+           ["run", "--pasid-quota", "1048576", "--", "true"],
+           ["run", "--iommu-2020", "off", "--pasid-quota", "5", "--", "true"],
+           ["run", "--socket", "/x", "--iommu-2020", "draft", "true"],
            ["run", "--grant", "magic", "--", "true"], ["run", "--log", "loud", "--", "true"],
            ["run", "--no-such-option"], ["run", "--socket", "/x", "--iommu", "mock", "true"],
            ["run", "--socket", "/x", "--show", "true"], ["serve", "program"], ["show", "x"],

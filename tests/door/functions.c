@@ -507,6 +507,7 @@ static int make_kvm_device(void)
 	return (int)create.fd;
 }
 
+/* Answers 001-16. */
 TEST(kvm_takes_our_devices)
 {
 	int kvm = make_kvm_device(), iommu, dev = bound_device(&iommu),
@@ -533,6 +534,7 @@ TEST(kvm_takes_our_devices)
 	CHECK_ERRNO(ENXIO, ioctl(kvm, KVM_HAS_DEVICE_ATTR, &attr));
 }
 
+/* Answers 001-16. */
 TEST(kvm_takes_groups_too)
 {
 	int kvm = make_kvm_device(), group = open_path("/dev/vfio/0");

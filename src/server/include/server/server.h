@@ -19,6 +19,9 @@
  * @test_interface: have the mock IOMMU and answer IOMMU_TEST_CMD
  * @topology: IOMMUs and devices
  * @quota: bytes of library memory per context; 0 for no limit
+ * @iommu_2020: how the IOMMU user API of 2020 is served
+ * @prq_timeout_ms: of that: see struct siommu_machine_params
+ * @pasid_quota: of that: likewise
  * @grant: bit per capability that every caller is taken to have
  * @log_level: syslog level
  * @keep_closed: keep the text of contexts that close, for DOOR_SHOW
@@ -34,6 +37,9 @@ struct server_params {
 	bool test_interface;
 	struct topology topology;
 	size_t quota;
+	enum siommu_2020 iommu_2020;
+	unsigned int prq_timeout_ms;
+	unsigned int pasid_quota;
 	unsigned long long grant;
 	int log_level;
 	bool keep_closed;

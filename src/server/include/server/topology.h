@@ -9,6 +9,7 @@
 
 #include <softiommu/device.h>
 #include <softiommu/machine.h>
+#include <softiommu/model.h>
 #include <softiommu/pci.h>
 
 /* As many bytes as a name has, with the zero at its end. */
@@ -18,10 +19,22 @@
 #define TOPOLOGY_ERROR 512
 
 /**
+ * struct topology_model - a model of IOMMUs that is not part of the library
+ * @where: where it was asked for: the option
+ * @handle: of dlclose()
+ * @model: what was found in there
+ */
+struct topology_model {
+	char *where;
+	void *handle;
+	const struct siommu_model *model;
+};
+
+/**
  * struct topology_unit - an IOMMU
  * @where: where it was asked for: "FILE:LINE", or the option
  * @name: for people, and for devices to refer to
- * @model: vtd, smmuv3 or amd
+ * @model: vtd, smmuv3 or amd, or one of the topology's own
  * @options: of the model
  */
 struct topology_unit {
@@ -81,6 +94,8 @@ struct topology_device {
 };
 
 struct topology {
+	struct topology_model *models;
+	size_t nmodels;
 	struct topology_unit *units;
 	size_t nunits;
 	struct topology_device *devices;
@@ -96,9 +111,12 @@ struct topology_built {
 	size_t ndevices;
 };
 
-/* A new unit or device at the end, all zero. Never NULL: without memory the process ends. */
+/* Each of them new at the end, all zero. Never NULL: without memory the process ends. */
+struct topology_model *topology_add_model(struct topology *t);
 struct topology_unit *topology_add_unit(struct topology *t);
 struct topology_device *topology_add_device(struct topology *t);
+
+/* No machine that was built of it is there any more. */
 void topology_free(struct topology *t);
 
 /*
