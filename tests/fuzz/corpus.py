@@ -606,6 +606,130 @@ VFIO_SEEDS = {
 }
 
 
+# uapi2020_fuzz: a byte for the IOMMU and the revision, then steps of a number and operands.
+# Structures end in two bytes: how many of theirs change, how much of them can be read. A
+# guest's tables stand in its pages 0 to 4; they map page 5, and 13, which is nobody's.
+(U_BIND, U_UNBIND, U_UNBIND_TRUSTED, U_TABLE, U_NO_TABLE, U_PASIDS, U_INVALIDATE, U_RESPOND,
+ U_DEVICE, U_HANDLER, U_INFO, U_ENTRY, U_FAIL, U_DMA, U_ASK) = (0, *range(2, 16))
+U_VTD, U_FUTURE, U_VTD_DRAFT, U_SMMUV3, U_SMMUV3_DRAFT = range(5)
+U_ALL = 2
+
+
+def u_entry(page, index, target, low):
+    return bytes([U_ENTRY, page, index & 255, index >> 8, target, low & 255, low >> 8, 0])
+
+
+def u_word(page, index, value):
+    return bytes([U_ENTRY, page, index, 0]) + raw(value, 8) + bytes(3)
+
+
+def u_bind(pasid, who=U_ALL, how=U_BIND, flags=0, argsz=0, rest=(0, 0)):
+    return bytes([how, who, argsz, 0, flags, pasid, 9, 0, 0, *rest])
+
+
+def u_pasids(low, high, alloc=1):
+    return bytes([U_PASIDS, low, high, alloc])
+
+
+def u_forget(cache, granularity, flags=0, pasid=0, *addr):
+    return bytes([U_INVALIDATE, 0, cache, granularity, flags, 0, pasid, *addr, 0, 0])
+
+
+def u_table(config, bits=0, fmt=0, rest=(0, 0)):
+    return bytes([U_TABLE, 0, config - 1, bits, 0, fmt, 0, *rest])
+
+
+def u_dma(dev, port, page=0, write=0):
+    # Pages 0 and 1 of what the tables map.
+    return bytes([U_DMA, dev, port, page, 0, 0, write])
+
+
+U_VTD_TABLES = (u_entry(0, 0, 1, 7) + u_entry(1, 0, 2, 7) + u_entry(2, 0, 3, 7) +
+                u_entry(3, 0, 5, 7) + u_entry(3, 1, 13, 7))
+U_ARM_TABLES = (u_word(0, 0, 0x6205C0000010) + u_entry(0, 1, 1, 0) + u_word(0, 3, 0xF404FF44) +
+                u_entry(1, 0, 2, 3) + u_entry(2, 0, 3, 3) + u_entry(3, 0, 4, 3) +
+                u_entry(4, 0, 5, 0x443) + u_entry(4, 1, 13, 0x443) + u_entry(4, 8, 10, 0x443))
+U_DMAS = u_dma(0, 0) + u_dma(0, 1) + u_dma(1, 1, 0, 1) + u_dma(0, 1, 1) + u_dma(1, 2)
+U_ASKS = (bytes([U_HANDLER, 0, 0, U_ASK, 0, 1, 0, 0, 0, 2, 1, U_ASK, 0, 1, 1, 0, 0, 3, 1]) +
+          bytes([U_RESPOND, 0, 0, 0, 0, 0, U_RESPOND, 0, 0, 2, 0, 0, U_HANDLER, 0, 1]) +
+          bytes([U_ASK, 0, 0, 0, 0, 0, 1, 1, U_ASK, 1, 1, 0, 0, 0, 1, 1]))
+U_FORGETS = (u_forget(1, 0) + u_forget(3, 1, 1, 1) + u_forget(3, 2, 1, 1, 0, 12, 4, 0) +
+             u_forget(1, 2, 4, 0, 3, 63, 255, 255) + u_forget(4, 1, 1, 1) + u_forget(1, 1, 2))
+U_GONE = bytes([U_DEVICE, 0]) + U_DMAS + bytes([U_DEVICE, 1]) + U_DMAS + bytes(
+    [U_DEVICE, 1, U_DEVICE, 0, U_INFO])
+
+UAPI2020_SEEDS = {
+    "vtd": bytes([U_VTD]) + U_VTD_TABLES + u_pasids(1, 7) + u_pasids(5, 7) + u_bind(1) + U_DMAS +
+           U_ASKS + U_FORGETS + u_bind(1, how=U_UNBIND) + U_DMAS + u_bind(5, 1) + u_bind(5, 0) +
+           U_DMAS + u_pasids(0, 7, 0) + U_DMAS + U_GONE,
+    "vtd-one": bytes([U_VTD]) + U_VTD_TABLES + u_pasids(1, 7) + u_bind(1, 0) + U_DMAS +
+               bytes([U_UNBIND_TRUSTED, 0, 1]) + u_bind(1, 1) + U_GONE + u_bind(1) + U_DMAS,
+    "vtd-bent": bytes([U_VTD]) + u_pasids(1, 7) + u_bind(1, argsz=0x80 + 56) +
+                u_bind(1, rest=(0, 0x80 + 71)) + u_bind(1, flags=2) + u_bind(1, rest=(1, 0, 4, 2)) +
+                u_bind(1, argsz=0xFF) + u_table(1) + bytes([U_NO_TABLE]),
+    "vtd-draft": bytes([U_VTD_DRAFT]) + u_pasids(1, 7) + u_bind(1, argsz=0x80 + 73) + u_bind(1) +
+                 U_ASKS + U_GONE,
+    "future": bytes([U_FUTURE]) + u_pasids(1, 7) + u_bind(1, argsz=0x80 + 88, flags=7) + U_ASKS +
+              u_bind(1, how=U_UNBIND) + u_bind(1, argsz=0x80 + 72, flags=3) + U_ASKS + U_GONE,
+    "smmuv3": bytes([U_SMMUV3]) + U_ARM_TABLES + u_table(1) + U_DMAS + u_dma(0, 0, 2) +
+              u_dma(0, 0, 2, 1) + U_FORGETS + u_table(2) + U_DMAS + u_table(3) + U_DMAS +
+              bytes([U_NO_TABLE]) + u_table(1, 4) + U_GONE + u_table(1, 2, 1) + U_DMAS,
+    "smmuv3-lost": bytes([U_SMMUV3]) + U_ARM_TABLES + u_table(1) + U_DMAS + bytes([U_FAIL, 1]) +
+                   u_forget(1, 0) + U_DMAS + u_forget(1, 0) + u_table(2) + U_GONE + u_table(1) +
+                   U_DMAS + bytes([U_FAIL, 1, U_NO_TABLE]) + U_DMAS,
+    "smmuv3-draft": bytes([U_SMMUV3_DRAFT]) + U_ARM_TABLES + u_table(1, rest=(0, 0x80 + 32)) +
+                    u_bind(1) + U_ASKS + U_FORGETS + U_GONE,
+}
+
+
+# nesting_fuzz: a byte for the revision, who nests already and how they end, then steps of a
+# number and operands: who, and what. A guest's table stands in pages 1 to 4 and maps page 5.
+(N_OPEN, N_ALLOC, N_FREE, N_BIND, N_UNBIND, N_TABLE, N_ENTRY, N_DMA, N_RAW, N_INVALIDATE, N_MSI,
+ N_INFO) = (0, 1, 3, 4, 6, 7, 8, 10, 12, 13, 14, 15)
+N_DRAFT, N_FIRST, N_SECOND, N_ARM = 1, 2, 4, 8
+N_TABLES = b"".join(bytes([N_ENTRY, page, 0, page + 1, 7, 0]) for page in range(1, 5))
+N_CDS = (bytes([N_ENTRY, 0, 1, 1, 0, 0, N_ENTRY, 0, 0, 0, 16, 0]) +
+         b"".join(bytes([N_ENTRY, page, 0, page + 1, 3, 4]) for page in range(1, 5)))
+
+
+def n_bind(who, pasid, bent=(0,)):
+    return bytes([N_BIND, who, pasid, 1, *bent])
+
+
+def n_dma(who, pasid):
+    return bytes([N_DMA, who, pasid, 0, 0, 0])
+
+
+def n_forget(who, cache, granularity, flags, pasid, bent=(0,)):
+    return bytes([N_INVALIDATE, who, cache, granularity, flags, pasid, 0, 0, 0, 0, 12, 1, 0, *bent])
+
+
+N_USE = bytes([N_ALLOC, 0, 1, 7]) + n_bind(0, 1) + n_dma(0, 1) + n_forget(0, 1, 1, 1, 1)
+
+NESTING_SEEDS = {
+    "first": bytes([N_FIRST]) + N_TABLES + N_USE + n_dma(0, 0) + bytes([N_UNBIND, 0, 1, 0]) +
+             n_dma(0, 1) + bytes([N_INFO, 0, 0, 9, 255, 0]),
+    "shared": bytes([N_FIRST | N_SECOND]) + N_TABLES + N_USE + n_bind(1, 1) + n_dma(1, 1) +
+              n_bind(1, 1) + bytes([N_FREE, 1, 0, 255, 0, 0, 0, 127]) + n_dma(0, 1) + n_dma(1, 1),
+    "closed": bytes([N_FIRST | N_SECOND | 0x50]) + N_TABLES + N_USE + bytes([N_OPEN, 0, 3]) +
+              bytes([N_ALLOC, 1, 1, 1, N_OPEN, 1, 0x82, N_ALLOC, 0, 1, 1]) + n_dma(0, 1),
+    "quota": bytes([N_FIRST]) + bytes([N_ALLOC, 0, 0, 15]) * 13 + bytes([N_FREE, 0, 3, 5]) +
+             bytes([N_ALLOC, 0, 4, 15]) * 4,
+    "bent": bytes([N_FIRST]) + N_TABLES + N_USE + n_bind(0, 1, (0xc0, 0, 7)) +
+            n_bind(0, 2, (0xc1, 8, 56, 4, 1)) + n_forget(0, 3, 2, 1, 1, (0xc0, 4, 9)) +
+            bytes([N_RAW, 0, 1, 16, 80, 0, 0, 0, 2, 0, 0, 0, 56, 0, 0, 0, 1, 0, 0, 0]),
+    "draft": bytes([N_DRAFT | N_FIRST]) + N_TABLES + N_USE + n_bind(0, 2, (0xc0, 0, 81)) +
+             n_bind(0, 2, (0xc0, 0, 11)),
+    "smmuv3": bytes([N_ARM]) + N_CDS + bytes([N_TABLE, 0, 0]) + n_dma(2, 0) +
+              n_forget(2, 1, 2, 2, 0) + n_forget(2, 4, 1, 1, 0) + bytes([N_TABLE, 0x10, 0]) +
+              n_dma(2, 0) + bytes([N_TABLE, 0x80, 0]) + n_dma(2, 0),
+    "doorbells": bytes([N_ARM]) + bytes([N_MSI, 0x31, 8, 0, 9, 1, 0, N_MSI, 0x31, 8, 0, 9, 1, 0]) +
+                 bytes([N_MSI, 0x31, 8, 0, 9, 2, 0, N_MSI, 0x32, 8, 0, 9, 1, 0, N_MSI, 3]),
+    "types": bytes([N_FIRST]) + bytes([N_OPEN, 0, 0x40, N_RAW, 0, 0, 16, N_OPEN, 0, 0]) + N_USE +
+             bytes([N_OPEN, 1, 0x40]) + n_dma(1, 0) + bytes([N_RAW, 1, 1, 8, 8]),
+}
+
+
 def write(directory, seeds):
     os.makedirs(directory, exist_ok=True)
     for name, seed in seeds.items():
@@ -624,6 +748,8 @@ def main():
     write(os.path.join(directory, "vfio_fuzz"), VFIO_SEEDS)
     write(os.path.join(directory, "legacy_fuzz"), LEGACY_SEEDS)
     write(os.path.join(directory, "pci_fuzz"), PCI_SEEDS)
+    write(os.path.join(directory, "uapi2020_fuzz"), UAPI2020_SEEDS)
+    write(os.path.join(directory, "nesting_fuzz"), NESTING_SEEDS)
 
 
 if __name__ == "__main__":

@@ -158,7 +158,7 @@ static void step_group(void)
 static void step_set_iommu(void)
 {
 	static const unsigned long types[] = { VFIO_TYPE1_IOMMU, VFIO_TYPE1v2_IOMMU,
-					       VFIO_TYPE1v2_IOMMU, VFIO_NOIOMMU_IOMMU };
+					       VFIO_TYPE1_NESTING_IOMMU, VFIO_NOIOMMU_IOMMU };
 	int *slot = take_slot();
 	uint8_t s = take_u8(&w.in);
 

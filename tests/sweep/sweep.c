@@ -28,6 +28,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <softiommu/legacy.h>
+
 #include "sweep.h"
 
 /* Blocks that a failed call may leave in caches. */
@@ -136,6 +138,9 @@ static void end(struct world *w, const struct sweep_case *c, unsigned int n, siz
 		munmap(w->map, 2 * PAGE);
 	if (w->access)
 		siommu_access_destroy(w->access);
+	for (i = 0; w->domain && i < 2; i++)
+		siommu_domain_remove(w->domain, w->bound[i]);
+	siommu_domain_destroy(w->domain);
 	for (i = 0; i < 3; i++)
 		if (w->bound[i])
 			siommu_device_unbind(w->bound[i]);
@@ -259,7 +264,8 @@ int main(int argc, char **argv)
 	static const struct sweep_case *const tables[] = {
 		sweep_ioas_cases, sweep_hwpt_cases, sweep_viommu_cases,
 		sweep_test_cases, sweep_vfio_cases, sweep_api_cases, sweep_dma_cases,
-		sweep_legacy_cases, sweep_cdev_cases, sweep_pci_cases,
+		sweep_legacy_cases, sweep_cdev_cases, sweep_pci_cases, sweep_uapi2020_cases,
+		sweep_nesting_cases,
 	};
 	const struct sweep_case *c;
 	unsigned int i, number = 0;

@@ -61,6 +61,7 @@
  * @unit: an IOMMU with a data path
  * @port: a port of device 0, which is behind it
  * @access: an access of the library's own interface
+ * @domain: a domain of the user API of 2020, with devices 0 and 1 or none
  * @pci: functions that devices 0 and 1 are
  * @vfio_fd: descriptors of VFIO, ended before these; -1 for none
  * @out_fd: descriptor that the call under test gave; -1 for none
@@ -100,6 +101,7 @@ struct world {
 	struct siommu_unit *unit;
 	struct siommu_port *port;
 	struct siommu_access *access;
+	struct siommu_domain *domain;
 	struct siommu_pci *pci[2];
 	int vfio_fd[8];
 	int out_fd;
@@ -143,6 +145,8 @@ extern const struct sweep_case sweep_dma_cases[];
 extern const struct sweep_case sweep_legacy_cases[];
 extern const struct sweep_case sweep_pci_cases[];
 extern const struct sweep_case sweep_cdev_cases[];
+extern const struct sweep_case sweep_uapi2020_cases[];
+extern const struct sweep_case sweep_nesting_cases[];
 
 /* Setting up: all of these end the program if they fail. */
 void need(struct world *w, int rc, const char *what);

@@ -399,6 +399,7 @@ TEST_BOTH(k26_invalidate_says_how_far_it_came)
 	EXPECT_OK(destroy(ctx, mock.st));
 }
 
+/* Answers 001-15. */
 TEST_BOTH(k27_dirty_tracking_that_was_not_asked_for)
 {
 	uint32_t ioas = new_ioas();

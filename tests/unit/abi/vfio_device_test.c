@@ -2,6 +2,7 @@
 /* A device's cdev: opening, binding, attaching, closing, and who is refused with what. */
 #include "vfio_rig.h"
 
+/* Answers 003-09. */
 TEST_BOTH(before_it_is_bound_a_device_answers_nothing)
 {
 	static const unsigned long requests[] = {
@@ -72,6 +73,7 @@ TEST_BOTH(binding_takes_old_and_new_sizes)
 	pci_rig_end();
 }
 
+/* Answers 003-20. */
 TEST_BOTH(binding_is_refused_with_the_kernels_errors)
 {
 	int fd, second, context, event = new_event();
@@ -153,6 +155,7 @@ TEST(a_group_that_is_open_keeps_its_cdevs_from_being_bound)
 	pci_rig_end();
 }
 
+/* Answers 003-20. */
 TEST(a_group_belongs_to_one_context)
 {
 	struct siommu_ctx *other;

@@ -129,6 +129,7 @@ TEST_CHECKED(bad_pointers_are_efault)
 	pci_rig_end();
 }
 
+/* Answers 001-16. */
 TEST_BOTH(a_device_needs_a_container_with_a_type)
 {
 	char *longest = buffer(2 * PAGE);
@@ -284,6 +285,7 @@ TEST_BOTH(a_group_and_bound_cdevs_exclude_each_other)
 	pci_rig_end();
 }
 
+/* Answers 001-16. */
 TEST_BOTH(groups_share_a_container)
 {
 	uint8_t *p = buffer(PAGE);
@@ -335,6 +337,7 @@ TEST_BOTH(a_group_has_all_its_functions)
 	pci_rig_end();
 }
 
+/* Answers 001-16. */
 TEST_BOTH(a_context_in_place_of_a_container)
 {
 	uint8_t *p = buffer(PAGE);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "nesting_rig.h"
 #include "vfio_rig.h"
 
 /* Time for others, and for a thread to get as far as it can. */
@@ -194,8 +195,8 @@ static long answer(struct request *r)
 	return r->rc;
 }
 
-/* With somebody stuck: do the others go on? Then let go. */
-static void expect_others_go_on(void)
+/* With somebody stuck: does this go on? Then let go. */
+static void expect_goes_on(void *(*other_program)(void *arg))
 {
 	struct timespec until;
 	pthread_t thread;
@@ -204,7 +205,7 @@ static void expect_others_go_on(void)
 	EXPECT_TRUE(trap_wait());
 	/* Whoever waits for the one who is stuck has come as far as it can. */
 	usleep(SETTLE_US);
-	ASSERT_OK(pthread_create(&thread, NULL, other, NULL));
+	ASSERT_OK(pthread_create(&thread, NULL, other_program, NULL));
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += PATIENCE_S;
 	done = !pthread_timedjoin_np(thread, NULL, &until);
@@ -212,6 +213,11 @@ static void expect_others_go_on(void)
 	trap_open();
 	if (!done)
 		pthread_join(thread, NULL);
+}
+
+static void expect_others_go_on(void)
+{
+	expect_goes_on(other);
 }
 
 /* Its context's lock is held while the answer is written. */
@@ -338,4 +344,60 @@ TEST(a_device_that_is_stuck_in_dma_while_it_is_reset)
 TEST(a_device_that_is_stuck_in_dma_while_its_bus_is_reset)
 {
 	stuck_in_dma(VFIO_DEVICE_PCI_HOT_RESET, (char[]){ RESET_ON_BUS });
+}
+
+static struct guest other_guest;
+
+static void *other_pasids(void *arg)
+{
+	const int container = other_guest.vfio.container;
+	FILE *out = fopen("/dev/null", "w");
+
+	(void)arg;
+	EXPECT_RC(3, pasid_alloc(container, 3, 3));
+	EXPECT_OK(pgtbl_bind(container, 3, ROOT));
+	EXPECT_OK(cache_invld(container, inv_pasid(IOMMU_CACHE_INV_TYPE_IOTLB, 3)));
+	EXPECT_OK(pgtbl_unbind(container, 3));
+	EXPECT_OK(pasid_free(container, 0, 0x7fffffff));
+	legacy_close(&other_guest.vfio);
+	siommu_machine_show(machine, out);
+	fclose(out);
+	return NULL;
+}
+
+/* A context that does not trust stands for another process, with PASIDs of its own. */
+static void stuck_with_pasids(unsigned long request)
+{
+	struct request stuck, waiting;
+	struct legacy l;
+
+	pci_rig_begin_with("vtd", NULL, &vtd_able);
+	pci_rig_add(0, NULL);
+	pci_rig_add(0, NULL);
+	trap_begin();
+	l = legacy_open("/dev/vfio/0", NAME0, NESTING);
+	unit.variant = SIOMMU_OPEN_CHECKED;
+	other_guest.vfio = legacy_open("/dev/vfio/1", NAME1, NESTING);
+	guest_memory(&other_guest);
+	trap_close();
+	send(&stuck, l.container, request, trap.page);
+	EXPECT_TRUE(trap_wait());
+	send(&waiting, l.container, VFIO_IOMMU_PASID_REQUEST, trap.page);
+	expect_goes_on(other_pasids);
+	/* There are zeroes. */
+	EXPECT_RC(-EINVAL, answer(&stuck));
+	EXPECT_RC(-EINVAL, answer(&waiting));
+	legacy_close(&l);
+	trap_end();
+	pci_rig_end();
+}
+
+TEST(a_program_that_is_stuck_while_it_asks_for_pasids)
+{
+	stuck_with_pasids(VFIO_IOMMU_PASID_REQUEST);
+}
+
+TEST(a_program_that_is_stuck_while_it_binds_a_table)
+{
+	stuck_with_pasids(VFIO_IOMMU_NESTING_OP);
 }

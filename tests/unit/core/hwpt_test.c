@@ -25,6 +25,7 @@ static void end(void)
 	EXPECT_OK(destroy(ctx, mock.st));
 }
 
+/* Answers 003-12. */
 TEST_BOTH(paging_flags)
 {
 	static const struct {
@@ -137,6 +138,7 @@ TEST(paging_user_data)
 	end();
 }
 
+/* Answers 003-05, 003-13, 003-14, 003-15. */
 TEST_BOTH(nested_on_a_parent)
 {
 	struct {
@@ -276,7 +278,10 @@ TEST(hw_info_of_a_device_with_pasids)
 	end();
 }
 
-/* An IOAS in place of a page table: the first automatic one that fits, or a new one. */
+/*
+ * Answers 003-10.
+ * An IOAS in place of a page table: the first automatic one that fits, or a new one.
+ */
 TEST(automatic_page_tables_are_shared)
 {
 	uint32_t manual;

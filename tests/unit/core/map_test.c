@@ -84,6 +84,7 @@ TEST(mappings_do_not_overlap)
 	EXPECT_OK(map_at(ioas, NULL, 1, 0x14000));
 }
 
+/* Answers 003-04. */
 TEST_BOTH(a_mapping_is_in_every_page_table)
 {
 	uint32_t ioas = new_ioas(), hwpt;

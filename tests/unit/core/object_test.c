@@ -160,7 +160,7 @@ TEST(an_automatic_hwpt_goes_with_its_last_device)
 	EXPECT_OK(destroy(ctx, other));
 }
 
-/* One id of each kind, given where another kind is asked for. */
+/* Answers 003-19. One id of each kind, given where another kind is asked for. */
 TEST(ids_of_the_wrong_kind)
 {
 	uint32_t ioas = new_ioas(), id;

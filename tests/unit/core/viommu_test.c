@@ -106,6 +106,7 @@ TEST(a_nested_one_needs_a_vdevice)
 	end();
 }
 
+/* Answers 003-19. */
 TEST_BOTH(nested_from_a_viommu)
 {
 	const struct iommu_hwpt_selftest data[2] = { { .iotlb = 7 } };

@@ -287,6 +287,7 @@ static void check_nested(const char *options, bool five)
 	ASSERT_OK(siommu_open(machine, unit.variant, &ctx));
 }
 
+/* Answers 001-17. */
 TEST(nested_dma)
 {
 	check_nested("nested", false);
@@ -321,6 +322,7 @@ TEST(nested_interrupts)
 	rig_end(&r);
 }
 
+/* Answers 001-17. */
 TEST(nested_pasids)
 {
 	struct siommu_port_params params = { .size = sizeof(params), .flags = SIOMMU_PORT_PASID };

@@ -312,6 +312,7 @@ TEST(nested_is_refused_as_by_linux)
 	rig_end(&r);
 }
 
+/* Answers 001-17. */
 TEST(viommu_can_do_nothing)
 {
 	struct rig r = rig_new("");
@@ -332,6 +333,7 @@ TEST(viommu_can_do_nothing)
 	rig_end(&r);
 }
 
+/* Answers 001-17. */
 TEST(nested_entries_are_checked)
 {
 	static const struct {
@@ -385,6 +387,7 @@ TEST(nested_entries_are_checked)
 	rig_end(&r);
 }
 
+/* Answers 001-17. */
 TEST(nested_with_five_levels)
 {
 	const uint64_t dte[4] = { 1 | GV | GCR3, 0, GPM_5 };

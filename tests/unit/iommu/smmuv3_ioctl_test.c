@@ -254,6 +254,7 @@ static void check_dma(struct siommu_port *port, uint64_t iova, uint8_t *memory, 
 	free(got);
 }
 
+/* Answers 003-03. */
 TEST_BOTH(dma_on_either_stage)
 {
 	static const unsigned int flags[] = { 0, NEST };
@@ -450,6 +451,7 @@ TEST(viommus)
 	}
 }
 
+/* Answers 003-16. */
 TEST(viommu_on_another_smmu)
 {
 	static const struct siommu_device_params able = { 0 };
@@ -475,6 +477,7 @@ TEST(viommu_on_another_smmu)
 	rig_end(&r);
 }
 
+/* Answers 003-16, 004-15. */
 TEST(guest_stes)
 {
 	static const struct {
@@ -569,6 +572,7 @@ static void guest_begin(struct rig *r)
 #define ROOT 0x1000ull
 #define CD   0x2000ull
 
+/* Answers 003-06, 003-17. */
 TEST_BOTH(nested_dma)
 {
 	struct rig r = rig_new("");

@@ -52,6 +52,7 @@ static void paging(const char *options, unsigned int flags, uint32_t blocked, ui
 	rig_end(&r);
 }
 
+/* Answers 003-03. */
 TEST(first_stage)
 {
 	paging("", 0, 0x59, 0x71, 0x85);
@@ -62,6 +63,7 @@ TEST(first_stage_of_five_levels)
 	paging("aw=57", PASID, 0x59, 0x71, 0x85);
 }
 
+/* Answers 003-03. */
 TEST(second_stage)
 {
 	paging("", DIRTY, 0x59, 0x79, 0x85);
@@ -203,6 +205,7 @@ static void nested_moves(const char *options, uint32_t width)
 	rig_end(&r);
 }
 
+/* Answers 003-05, 003-06, 003-17. */
 TEST(nested)
 {
 	uint64_t next = TABLES + PAGE, va = 0x7f1234567000ull, *entry, hpa, bytes;
@@ -282,7 +285,7 @@ TEST(invalidation_ranges)
 	rig_end(&r);
 }
 
-/* What the parent loses is lost to what is nested on it. */
+/* Answers 003-17. What the parent loses is lost to what is nested on it. */
 TEST(unmapping_below_a_nested_domain)
 {
 	uint64_t next = TABLES + PAGE, hpa;

@@ -261,6 +261,7 @@ TEST(allocation)
 	rig_end(&r);
 }
 
+/* Answers 003-13, 003-15. */
 TEST(nested_allocation)
 {
 	struct {
@@ -284,6 +285,7 @@ TEST(nested_allocation)
 	rig_end(&r);
 }
 
+/* Answers 003-16. */
 TEST(nested_attach)
 {
 	static const struct {
@@ -499,7 +501,7 @@ TEST(dirty_tracking_is_of_the_second_stage)
 	rig_end(&r);
 }
 
-/* Another unit, with less, uses what it can. */
+/* Answers 003-16. Another unit, with less, uses what it can. */
 TEST(domains_on_another_unit)
 {
 	static const struct {
