@@ -6,6 +6,7 @@
 #ifndef UNIT_UAPI2020_FAULTS_H
 #define UNIT_UAPI2020_FAULTS_H
 
+#include "uapi2020_response.h"
 #include "uapi2020_world.h"
 
 #include "core/ctx.h"
@@ -16,10 +17,7 @@
 #define RD SIOMMU_DMA_READ
 #define WR SIOMMU_DMA_WRITE
 
-#define F_PASID IOMMU_FAULT_PAGE_REQUEST_PASID_VALID
-#define F_LAST	IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE
 #define F_PRIV	IOMMU_FAULT_PAGE_REQUEST_PRIV_DATA
-#define F_NEEDS IOMMU_FAULT_PAGE_RESPONSE_NEEDS_PASID
 
 #define MAX_SEEN 64
 #define MAX_TOLD 64
@@ -290,23 +288,6 @@ static inline void unbind_from(struct siommu_bound *bound, uint32_t pasid)
 	const struct iommu_gpasid_bind_data data = world_bind(pasid);
 
 	ASSERT_OK(siommu_uapi_sva_unbind_gpasid(f.domain, bound, &data));
-}
-
-/* The response to @fault. */
-static inline struct iommu_page_response response_to(const struct iommu_fault *fault, uint32_t code)
-{
-	struct iommu_page_response response = {
-		.argsz = sizeof(response),
-		.version = IOMMU_PAGE_RESP_VERSION_1,
-		.grpid = fault->prm.grpid,
-		.code = code,
-	};
-
-	if (fault->prm.flags & F_NEEDS) {
-		response.flags = IOMMU_PAGE_RESP_PASID_VALID;
-		response.pasid = fault->prm.pasid;
-	}
-	return response;
 }
 
 static inline int respond(unsigned int i, const struct iommu_page_response *response)

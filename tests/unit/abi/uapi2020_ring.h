@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 
 #include "nesting_rig.h"
+#include "uapi2020_response.h"
 
 #define ENTRIES 512u
 
@@ -19,10 +20,6 @@
 #define NO  IOMMUFD_PAGE_RESP_INVALID
 #define RD  SIOMMU_DMA_READ
 #define WR  SIOMMU_DMA_WRITE
-
-#define F_PASID IOMMU_FAULT_PAGE_REQUEST_PASID_VALID
-#define F_LAST	IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE
-#define F_NEEDS IOMMU_FAULT_PAGE_RESPONSE_NEEDS_PASID
 
 /**
  * struct ring - what a program has of a device's faults
@@ -217,22 +214,6 @@ static inline struct iommu_fault next_record(struct ring *r)
 	return fault;
 }
 
-static inline struct iommu_page_response answer_to(const struct iommu_fault *fault, uint32_t code)
-{
-	struct iommu_page_response answer = {
-		.argsz = sizeof(answer),
-		.version = IOMMU_PAGE_RESP_VERSION_1,
-		.grpid = fault->prm.grpid,
-		.code = code,
-	};
-
-	if (fault->prm.flags & F_NEEDS) {
-		answer.flags = IOMMU_PAGE_RESP_PASID_VALID;
-		answer.pasid = fault->prm.pasid;
-	}
-	return answer;
-}
-
 /* Put one more into the ring, without saying so. */
 static inline void put_answer(struct ring *r, struct iommu_page_response answer)
 {
@@ -249,7 +230,7 @@ static inline void give_answer(struct ring *r, struct iommu_page_response answer
 
 static inline void answer(struct ring *r, const struct iommu_fault *fault, uint32_t code)
 {
-	give_answer(r, answer_to(fault, code));
+	give_answer(r, response_to(fault, code));
 }
 
 /*

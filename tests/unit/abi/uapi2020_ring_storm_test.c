@@ -92,7 +92,7 @@ static void read_one(uint64_t *seed)
 	if (fault.type != IOMMU_FAULT_PAGE_REQ)
 		return;
 	r.head = response_header(&r).tail;
-	put_answer(&r, answer_to(&fault, (uint32_t)(unit_random(seed) % 2)));
+	put_answer(&r, response_to(&fault, (uint32_t)(unit_random(seed) % 2)));
 	(void)write_index(&r, r.responses, r.head);
 }
 

@@ -455,22 +455,22 @@ TEST(responses_that_are_wrong_are_dropped)
 	ASSERT_OK(ask(port, 3, VA));
 	fault = next_record(&r);
 	/* Another group, no PASID, another PASID, versions, flags and codes that are not. */
-	bad = answer_to(&fault, IOMMU_PAGE_RESP_SUCCESS);
+	bad = response_to(&fault, IOMMU_PAGE_RESP_SUCCESS);
 	bad.grpid = 4;
 	put_answer(&r, bad);
-	bad = answer_to(&fault, IOMMU_PAGE_RESP_SUCCESS);
+	bad = response_to(&fault, IOMMU_PAGE_RESP_SUCCESS);
 	bad.flags = 0;
 	put_answer(&r, bad);
-	bad = answer_to(&fault, IOMMU_PAGE_RESP_SUCCESS);
+	bad = response_to(&fault, IOMMU_PAGE_RESP_SUCCESS);
 	bad.pasid++;
 	put_answer(&r, bad);
-	bad = answer_to(&fault, IOMMU_PAGE_RESP_SUCCESS);
+	bad = response_to(&fault, IOMMU_PAGE_RESP_SUCCESS);
 	bad.version = 2;
 	put_answer(&r, bad);
-	bad = answer_to(&fault, IOMMU_PAGE_RESP_SUCCESS);
+	bad = response_to(&fault, IOMMU_PAGE_RESP_SUCCESS);
 	bad.flags |= F_LAST;
 	put_answer(&r, bad);
-	bad = answer_to(&fault, 3);
+	bad = response_to(&fault, 3);
 	give_answer(&r, bad);
 	EXPECT_EQ(0, atomic_load(&told.n));
 	/* Noise in all of the ring, and a head that jumps. */
@@ -513,7 +513,7 @@ TEST(many_responses_at_once)
 		faults[i] = next_record(&r);
 	/* In any order: by group and PASID. */
 	for (i = 32; i-- > 1;)
-		put_answer(&r, answer_to(&faults[i], i % 2 ? IOMMU_PAGE_RESP_INVALID
+		put_answer(&r, response_to(&faults[i], i % 2 ? IOMMU_PAGE_RESP_INVALID
 							   : IOMMU_PAGE_RESP_SUCCESS));
 	EXPECT_EQ(0, atomic_load(&t1.n) + atomic_load(&t2.n));
 	answer(&r, &faults[0], IOMMU_PAGE_RESP_SUCCESS);
